@@ -1,0 +1,56 @@
+import { defineConfig } from "vitest/config"
+
+/** Bun's child processes have no `channel.unref`, which vitest's fork pool calls: threads there, forks on Node. */
+const pool = process.versions["bun"] === undefined ? "forks" : "threads"
+
+const live = ["packages/*/test/live/**/*.live.test.ts"]
+
+/** The live suites that run on Bun as well: those whose behaviour depends on the runtime (processes, sockets, files). */
+const liveOnBun = [
+  "packages/lab/test/live/Sshd.live.test.ts"
+]
+
+/**
+ * Suites that need sshd, opencode or Chromium. Each file gets a fresh worker: a suite that damages the process-wide
+ * state (environment, agents, umask) must not reach the next one.
+ */
+const liveProject = (name: string, include: Array<string>) => ({
+  test: {
+    name,
+    include,
+    pool,
+    isolate: true,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    teardownTimeout: 20_000
+  }
+})
+
+export default defineConfig({
+  test: {
+    maxWorkers: process.env["OPENCODE_SSH_TEST_WORKERS"] ?? 2,
+    projects: [
+      {
+        test: {
+          name: "unit",
+          include: ["packages/*/test/**/*.test.ts", "scripts/**/*.test.ts"],
+          exclude: ["**/node_modules/**", "**/test/live/**", "**/*.soak.test.ts"],
+          pool,
+          isolate: false,
+          testTimeout: 15_000
+        }
+      },
+      liveProject("live", live),
+      liveProject("live-bun", liveOnBun),
+      {
+        test: {
+          name: "soak",
+          include: ["packages/*/test/**/*.soak.test.ts"],
+          pool,
+          testTimeout: 3_600_000,
+          hookTimeout: 120_000
+        }
+      }
+    ]
+  }
+})
