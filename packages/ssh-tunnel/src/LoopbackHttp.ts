@@ -1,0 +1,66 @@
+/**
+ * HTTP to and on 127.0.0.1, and nowhere else. Never through a proxy (a global
+ * `fetch` would hand `Authorization` to `HTTP_PROXY`), follows no redirect,
+ * reads a bounded body.
+ */
+import { Context, type Effect, type Redacted, Schema, type Scope } from "effect"
+
+/** The request got no complete answer: refused, reset, ended early. `detail` is the platform's text. */
+export class LoopbackHttpError extends Schema.TaggedError<LoopbackHttpError>()("LoopbackHttpError", {
+  port: Schema.Int,
+  path: Schema.String,
+  /** `refused`: nobody accepts; `closed`: accepted, then closed or reset without an answer; `malformed`: not HTTP. */
+  problem: Schema.Literals(["refused", "closed", "malformed"]),
+  detail: Schema.String
+}) {
+  override get message() {
+    return `GET http://127.0.0.1:${this.port}${this.path}: ${this.detail}`
+  }
+}
+
+/** An answer; header names are lower-case. `truncated`: the body was longer than what was read. */
+export interface LoopbackResponse {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+  readonly truncated: boolean
+}
+
+/** A GET request to 127.0.0.1. */
+export interface LoopbackRequest {
+  readonly port: number
+  readonly path: string
+  readonly authorization?: Redacted.Redacted<string>
+  /** Bytes of the body to read at most; 64 KiB when absent. The rest is not waited for. */
+  readonly maxBytes?: number
+}
+
+/** An answer of a page that we serve. */
+export interface LoopbackReply {
+  readonly status: number
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: string
+}
+
+/** See the module. Interrupting a request closes its socket. */
+export class LoopbackHttp extends Context.Service<LoopbackHttp, {
+  readonly get: (request: LoopbackRequest) => Effect.Effect<LoopbackResponse, LoopbackHttpError>
+  /**
+   * Makes the request on a connection of its own and keeps that connection idle
+   * afterwards. The returned effect completes when the other end closes it:
+   * through a forward a dying server's FIN arrives within some 40 ms.
+   */
+  readonly hold: (
+    request: LoopbackRequest
+  ) => Effect.Effect<
+    { readonly response: LoopbackResponse; readonly closed: Effect.Effect<void> },
+    LoopbackHttpError,
+    Scope.Scope
+  >
+  /** Serves GET requests on 127.0.0.1 and a free port until the scope closes. Only requests whose Host is that address are passed on. */
+  readonly serve: (
+    handler: (
+      request: { readonly path: string; readonly headers: Readonly<Record<string, string>> }
+    ) => Effect.Effect<LoopbackReply>
+  ) => Effect.Effect<{ readonly port: number }, LoopbackHttpError, Scope.Scope>
+}>()("@opencode-ai/ssh-tunnel/LoopbackHttp") {}

@@ -1,0 +1,86 @@
+/**
+ * Every wait, deadline and retry of this package, each with the reason for its
+ * value. Nothing else in the sources names a duration.
+ *
+ * The values are one `Context.Reference`, so that a host or a test overrides
+ * them in one place:
+ * `Effect.provideService(Timing, { ...Timing.defaults, deadline: Duration.seconds(5) })`.
+ */
+import { Context, Duration, Schedule } from "effect"
+
+/** The named durations; see each field. */
+export interface Timings {
+  /** From the start of ssh to "ready". ssh itself has no limit for authentication: a hung agent or server hangs for ever. */
+  readonly deadline: Duration.Duration
+  /** The same while a security key may be waiting for a touch. */
+  readonly deadlineWithSecurityKey: Duration.Duration
+  /** SIGTERM, then this long, then SIGKILL. */
+  readonly killAfter: Duration.Duration
+  /** After ssh's exit, for its last lines to arrive: a child that holds the pipe may delay its end. */
+  readonly lastWords: Duration.Duration
+  /** One control command (`-O forward`, `-O cancel`): local work of some 10 ms, unless the master is stopped. */
+  readonly control: Duration.Duration
+  /** `ssh -G` and `ssh -V`: may run the user's `Match exec` and ask DNS. */
+  readonly query: Duration.Duration
+  /** All probes of one round of discovery together. */
+  readonly discovery: Duration.Duration
+  /** From the first valid answer until the twin request without a password must have told whether one is needed. */
+  readonly securedGrace: Duration.Duration
+  /** The whole remote command of bootstrap. */
+  readonly bootstrap: Duration.Duration
+  /** status, stop and log of the remote server. */
+  readonly remoteControl: Duration.Duration
+  /** Between health probes of a live connection. */
+  readonly healthInterval: Duration.Duration
+  /** One health probe of a live connection. */
+  readonly healthTimeout: Duration.Duration
+  /** Between looks at the wall clock; a jump against the monotonic clock means that the machine slept. */
+  readonly wakeUpInterval: Duration.Duration
+  /** A jump of the wall clock that counts as sleep. */
+  readonly wakeUpJump: Duration.Duration
+  /** How long a ticket of the door is good. */
+  readonly doorTicket: Duration.Duration
+  /** How long to wait for the lock of a file that several processes write. */
+  readonly fileLock: Duration.Duration
+}
+
+const defaults: Timings = {
+  deadline: Duration.seconds(30),
+  deadlineWithSecurityKey: Duration.seconds(120),
+  killAfter: Duration.seconds(2),
+  lastWords: Duration.millis(250),
+  control: Duration.seconds(5),
+  query: Duration.seconds(10),
+  discovery: Duration.seconds(10),
+  securedGrace: Duration.seconds(1),
+  bootstrap: Duration.seconds(30),
+  remoteControl: Duration.seconds(20),
+  healthInterval: Duration.seconds(10),
+  healthTimeout: Duration.seconds(5),
+  wakeUpInterval: Duration.seconds(5),
+  wakeUpJump: Duration.seconds(10),
+  doorTicket: Duration.seconds(60),
+  fileLock: Duration.seconds(10)
+}
+
+/** The durations in force; override by providing another value. */
+export class Timing extends Context.Reference<Timings>("@opencode-ai/ssh-tunnel/Schedules/Timing", {
+  defaultValue: () => defaults
+}) {
+  static readonly defaults: Timings = defaults
+}
+
+/**
+ * When a lost connection is tried again: at once, then after 0.5 s doubling to
+ * at most 30 s, each ±20 %, for 3 hours. Its life is one outage: a connection
+ * that was healthy again starts a new one.
+ */
+export const reconnect = Schedule.recurs(0).pipe(
+  Schedule.concat(
+    Schedule.min([Schedule.exponential("500 millis"), Schedule.spaced("30 seconds")]).pipe(Schedule.jittered)
+  ),
+  Schedule.upTo({ duration: "3 hours" })
+)
+
+/** Another local port when the chosen one was taken between choosing and binding. */
+export const localPortRace = Schedule.recurs(8)

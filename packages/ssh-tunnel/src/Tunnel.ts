@@ -1,0 +1,99 @@
+/** One authenticated ssh connection, and what rides on it: local forwards and remote commands. */
+import { Context, type Effect, Layer, type Redacted, type Scope, type Stream } from "effect"
+import type { ConfigurationError } from "./ConfigurationError.ts"
+import type { ConnectingStep, Strategy } from "./ConnectionState.ts"
+import type { Destination } from "./Destination.ts"
+import type { TransportError } from "./TransportError.ts"
+
+/** Why sshd did not open a forwarded connection, in the words of RFC 4254 §5.1. */
+export type Rejection = "connect-failed" | "prohibited"
+
+/** Which local port a forward should get. `pinned` must be that one; `preferred` is taken if it is free. */
+export type LocalPortChoice =
+  | { readonly _tag: "Pinned"; readonly port: number }
+  | { readonly _tag: "Preferred"; readonly port: number }
+  | { readonly _tag: "Any" }
+
+/** A listener on 127.0.0.1:`localPort` whose connections end at 127.0.0.1:`remotePort` over there. */
+export interface Forward {
+  readonly localPort: number
+  readonly remotePort: number
+  /**
+   * Emits for each connection that sshd refused to open. Only rejections from
+   * now on; never ends while the forward lives.
+   */
+  readonly rejections: Stream.Stream<Rejection>
+}
+
+/**
+ * A command that runs over there. Its stdin stays open until the scope closes,
+ * so a script must end itself with `exit`; the end of stdin means that the
+ * client is gone.
+ */
+export interface RemoteCommand {
+  /** Decoded as UTF-8, in chunks as they arrive. */
+  readonly stdout: Stream.Stream<string>
+  readonly stderr: Stream.Stream<string>
+  /** Fails when ssh could not run the command or lost the connection (ssh's 255 with ssh's own words). */
+  readonly exitCode: Effect.Effect<number, TransportError>
+}
+
+/** Facts about the server that were learned on the way. */
+export interface Capabilities {
+  /** `refused`: the server opens no session (ForceCommand, nologin, MaxSessions 0), so nothing can be run there. */
+  readonly sessions: "allowed" | "refused"
+}
+
+/** A live connection; it ends when the scope it was opened in closes. */
+export interface OpenTunnel {
+  readonly strategy: Strategy
+  /** Adds a forward; it is cancelled when its scope closes. Other forwards and their connections are not disturbed. */
+  readonly forward: (
+    remotePort: number,
+    localPort?: LocalPortChoice
+  ) => Effect.Effect<Forward, TransportError | ConfigurationError, Scope.Scope>
+  /**
+   * Runs `exec sh -s` over there and feeds it `script`. The script is never in
+   * an argv; it may hold a secret.
+   */
+  readonly exec: (
+    script: Redacted.Redacted<string>
+  ) => Effect.Effect<RemoteCommand, TransportError | ConfigurationError, Scope.Scope>
+  /** Completes when it is known; nothing waits for it on the connect path. */
+  readonly capabilities: Effect.Effect<Capabilities>
+  /** Fails as soon as the ssh connection ends, for whatever reason; never succeeds. */
+  readonly closed: Effect.Effect<never, TransportError | ConfigurationError>
+  /** The last 16 KiB of what ssh printed on stderr. Redact before showing. */
+  readonly stderr: Effect.Effect<string>
+}
+
+/** How far ssh has come, for a person to watch. */
+export interface Progress {
+  readonly step: ConnectingStep
+  readonly hop?: string
+  readonly waitingFor?: "security-key"
+}
+
+/** Options of {@link Tunnel}`.open`. */
+export interface OpenOptions {
+  readonly strategy?: "auto" | Strategy
+  readonly onProgress?: (progress: Progress) => Effect.Effect<void>
+}
+
+/**
+ * Opens ssh connections with the system's ssh.
+ *
+ * **Gotchas**
+ *
+ * With the `plain` strategy nothing is connected before the first forward or
+ * command, and each of them logs in by itself.
+ */
+export class Tunnel extends Context.Service<Tunnel, {
+  readonly open: (
+    destination: Destination,
+    options?: OpenOptions
+  ) => Effect.Effect<OpenTunnel, TransportError | ConfigurationError, Scope.Scope>
+}>()("@opencode-ai/ssh-tunnel/Tunnel") {
+  /** A tunnel service that answers with what `open` gives; members that are not given die when they are used. */
+  static readonly layerMock = (service: Partial<Tunnel["Service"]>): Layer.Layer<Tunnel> => Layer.mock(Tunnel, service)
+}
