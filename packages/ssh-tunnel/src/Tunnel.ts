@@ -23,6 +23,8 @@ export interface Forward {
    * now on; never ends while the forward lives.
    */
   readonly rejections: Stream.Stream<Rejection>
+  /** Removes the listener; connections that are open go on. Does nothing the second time. */
+  readonly cancel: Effect.Effect<void>
 }
 
 /**
@@ -34,7 +36,10 @@ export interface RemoteCommand {
   /** Decoded as UTF-8, in chunks as they arrive. */
   readonly stdout: Stream.Stream<string>
   readonly stderr: Stream.Stream<string>
-  /** Fails when ssh could not run the command or lost the connection (ssh's 255 with ssh's own words). */
+  /**
+   * 255 may be ssh's own: the session was refused, say; then stderr holds its words. Fails when the connection
+   * ended before the command did.
+   */
   readonly exitCode: Effect.Effect<number, TransportError>
 }
 
@@ -47,11 +52,11 @@ export interface Capabilities {
 /** A live connection; it ends when the scope it was opened in closes. */
 export interface OpenTunnel {
   readonly strategy: Strategy
-  /** Adds a forward; it is cancelled when its scope closes. Other forwards and their connections are not disturbed. */
+  /** Adds a forward, which lives until it is cancelled or the tunnel ends. Other forwards are not disturbed. */
   readonly forward: (
     remotePort: number,
     localPort?: LocalPortChoice
-  ) => Effect.Effect<Forward, TransportError | ConfigurationError, Scope.Scope>
+  ) => Effect.Effect<Forward, TransportError | ConfigurationError>
   /**
    * Runs `exec sh -s` over there and feeds it `script`. The script is never in
    * an argv; it may hold a secret.
