@@ -1,0 +1,146 @@
+/**
+ * The config file that we hand to ssh with `-F`. ssh keeps the first value it
+ * reads (ssh_config(5)), so our policy comes first, then the user's and the
+ * system's files, then our defaults. Unlike `-o`, a `-F` file also reaches the
+ * jump hosts of ProxyJump.
+ */
+import { Result } from "effect"
+import { SshConfigInvalid } from "../ConfigurationError.ts"
+import type { SshConfigFile } from "../Destination.ts"
+
+/** What `ssh -V` said; later fields of the version do not matter here. */
+export interface SshVersion {
+  readonly major: number
+  readonly minor: number
+}
+
+/** What the overlay depends on. */
+export interface OverlayInput {
+  /** As `ssh -F`: a file replaces both default files, `none` means neither; absent means both defaults. */
+  readonly userConfig?: SshConfigFile | undefined
+  /** The home directory of the passwd entry, which is what ssh means by `~`. */
+  readonly home: string
+  /** Another system-wide file than the platform's. */
+  readonly systemConfig?: string | undefined
+  /** Absent: only what every version understands is written. */
+  readonly sshVersion?: SshVersion | undefined
+  /** `posix` when absent. */
+  readonly platform?: "posix" | "windows" | undefined
+}
+
+/** Ours for every host on the path, whatever the user's config says. */
+const policy: ReadonlyArray<readonly [keyword: string, value: string]> = [
+  // Nothing may ask: there is no terminal, and a dialog would come from nowhere.
+  ["BatchMode", "yes"],
+  ["StrictHostKeyChecking", "yes"],
+  // Else an unknown key on 127.0.0.1 is accepted in spite of StrictHostKeyChecking.
+  ["NoHostAuthenticationForLocalhost", "no"],
+  // These two write known_hosts, even when checking is strict.
+  ["CheckHostIP", "no"],
+  ["UpdateHostKeys", "no"],
+  ["AddKeysToAgent", "no"],
+  // What would run something, or take our session or its streams away.
+  ["RemoteCommand", "none"],
+  ["RequestTTY", "no"],
+  ["PermitLocalCommand", "no"],
+  ["Tunnel", "no"],
+  ["ForwardAgent", "no"],
+  ["ForwardX11", "no"],
+  // Hops may use a master of the user, but none may be left behind.
+  ["ControlMaster", "no"],
+  ["GatewayPorts", "no"],
+  ["VisualHostKey", "no"],
+  // A dead link is noticed after 20 s at most.
+  ["ServerAliveInterval", "5"],
+  ["ServerAliveCountMax", "3"],
+  // The only level that tells a locked key from a refused one and shows the server key's fingerprint.
+  ["LogLevel", "DEBUG1"]
+]
+
+/** Keywords that OpenSSH before 8.7 does not know and would refuse. */
+const policySince8_7: typeof policy = [
+  ["SessionType", "default"],
+  ["StdinNull", "no"],
+  ["ForkAfterAuthentication", "no"]
+]
+
+/** Where the user's config says nothing. */
+const defaults: typeof policy = [
+  ["ConnectTimeout", "10"]
+]
+
+/** The system-wide file of OpenSSH; on Windows the port's own name for `%ProgramData%`. */
+const systemConfigOf = (platform: "posix" | "windows"): string =>
+  platform === "windows" ? "__PROGRAMDATA__/ssh/ssh_config" : "/etc/ssh/ssh_config"
+
+/** OpenSSH 8.7 brought escapes to quoted words, and three of the keywords above. */
+const since8_7 = (version: SshVersion | undefined): boolean =>
+  version !== undefined && (version.major > 8 || (version.major === 8 && version.minor >= 7))
+
+// eslint-disable-next-line no-control-regex -- control characters are what this refuses
+const controlCharacter = /[\u0000-\u001f\u007f]/
+
+/** ssh takes a longer pattern for one that matches nothing; macOS's PATH_MAX is the smallest. */
+const maxPatternBytes = 1023
+
+const expandHome = (path: string, home: string): string =>
+  path === "~" || path.startsWith("~/") ? home + path.slice(1) : path
+
+/**
+ * `Include` takes patterns: brackets make `*`, `?` and `[` literal in every
+ * version, while a backslash needs to know how the version reads a quoted word.
+ */
+const includeWord = (path: string, version: SshVersion | undefined): Result.Result<string, string> => {
+  if (controlCharacter.test(path)) return Result.fail("Its path holds a control character, which ssh cannot read")
+  const pattern = path.replace(/[*?[]/g, "[$&]").replaceAll("\\", "\\\\")
+  if (new TextEncoder().encode(pattern).length > maxPatternBytes) return Result.fail("Its path is too long for ssh")
+  if (since8_7(version)) return Result.succeed(`"${pattern.replace(/[\\"]/g, "\\$&")}"`)
+  if (path.includes("\"")) {
+    return Result.fail("Its path holds a quotation mark, which OpenSSH before 8.7 cannot read")
+  }
+  if (path.includes("\\") && version === undefined) {
+    return Result.fail("Its path holds a backslash, which OpenSSH versions read differently")
+  }
+  return Result.succeed(`"${pattern}"`)
+}
+
+const block = (entries: typeof policy): string =>
+  ["Match all", ...entries.map(([keyword, value]) => `  ${keyword} ${value}`)].join("\n")
+
+/**
+ * The text of the overlay. Fails when a path cannot be written in ssh's
+ * syntax: ssh ignores an `Include` that matches nothing, so the user's config
+ * would be lost without a word.
+ *
+ * **Gotchas**
+ *
+ * - An `Include` of a missing file is ignored by ssh: check `-F FILE` first.
+ * - ssh refuses an included file that others may write, also the `-F FILE`
+ *   that it would not have checked on the command line.
+ * - A relative `Include` of the system's file is looked for in `~/.ssh`, and no
+ *   longer in `/etc/ssh`, because a `-F` file counts as the user's.
+ */
+export const overlay = (input: OverlayInput): Result.Result<string, SshConfigInvalid> =>
+  Result.gen(function*() {
+    const platform = input.platform ?? "posix"
+    const files = input.userConfig === "none"
+      ? []
+      : input.userConfig !== undefined
+      ? [expandHome(input.userConfig, input.home)]
+      : [`${input.home}/.ssh/config`, input.systemConfig ?? systemConfigOf(platform)]
+    const includes: Array<string> = []
+    for (const file of files) {
+      const path = platform === "windows" ? file.replaceAll("\\", "/") : file
+      const word = yield* Result.mapError(
+        includeWord(path, input.sshVersion),
+        (detail) => new SshConfigInvalid({ file, detail })
+      )
+      includes.push(`Include ${word}`)
+    }
+    return [
+      block(since8_7(input.sshVersion) ? [...policy, ...policySince8_7] : policy),
+      ...includes,
+      block(defaults),
+      ""
+    ].join("\n")
+  })
