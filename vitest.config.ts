@@ -1,7 +1,14 @@
 import { defineConfig } from "vitest/config"
 
 /** Bun's child processes have no `channel.unref`, which vitest's fork pool calls: threads there, forks on Node. */
-const pool = process.versions["bun"] === undefined ? "forks" : "threads"
+const isBun = process.versions["bun"] !== undefined
+const pool = isBun ? "threads" : "forks"
+
+/**
+ * One file at a time on Bun: its threads share one process, and the check for leftovers could not tell whose child or
+ * listener it sees.
+ */
+const maxWorkers = isBun ? 1 : Number(process.env["OPENCODE_SSH_TEST_WORKERS"] ?? 2)
 
 const live = ["packages/*/test/live/**/*.live.test.ts"]
 
@@ -20,6 +27,7 @@ const liveProject = (name: string, include: Array<string>) => ({
     include,
     pool,
     isolate: true,
+    setupFiles: ["scripts/vitest/leftovers.ts"],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     teardownTimeout: 20_000
@@ -28,7 +36,7 @@ const liveProject = (name: string, include: Array<string>) => ({
 
 export default defineConfig({
   test: {
-    maxWorkers: process.env["OPENCODE_SSH_TEST_WORKERS"] ?? 2,
+    maxWorkers,
     projects: [
       {
         test: {
@@ -47,6 +55,7 @@ export default defineConfig({
           name: "soak",
           include: ["packages/*/test/**/*.soak.test.ts"],
           pool,
+          setupFiles: ["scripts/vitest/leftovers.ts"],
           testTimeout: 3_600_000,
           hookTimeout: 120_000
         }
