@@ -11,6 +11,10 @@ import * as Net from "node:net"
 /** The grace of the tests that do leave something, in milliseconds. */
 const short = 200
 
+/** A shell line that leaves a sleep in a session of its own, and prints its pid once it is in that. */
+const daemon = (shell: string, seconds: number): string =>
+  `{ setsid ${shell} -c 'echo $$; exec sleep ${seconds} >/dev/null 2>&1' & } | head -n 1`
+
 /** Restores the mark of this file, so that the check after the file sees what this test does not clean up. */
 const begin = Effect.gen(function*() {
   const outer = Mark.current()
@@ -40,7 +44,7 @@ describe("Leftovers", () => {
   it.live("names and ends a process that was left, even one whose parent is gone", () =>
     Effect.gen(function*() {
       const baseline = yield* begin
-      const planted = yield* Process.output("sh", ["-c", "setsid sleep 1001 >/dev/null 2>&1 & echo $!"])
+      const planted = yield* Process.output("sh", ["-c", daemon("sh", 1001)])
       const error = yield* Leftovers.check(baseline, short).pipe(Effect.flip)
       assert.include(error.message, "sleep 1001")
       assert.include(error.message, `process ${planted.trim()}`)
@@ -59,7 +63,7 @@ describe("Leftovers", () => {
     Effect.gen(function*() {
       const baseline = yield* begin
       const directory = yield* TempDirectory.make()
-      yield* Process.output("sh", ["-c", "setsid env -i /bin/sleep 1003 >/dev/null 2>&1 &"], { cwd: directory })
+      yield* Process.output("sh", ["-c", daemon("env -i /bin/sh", 1003)], { cwd: directory })
       const error = yield* Leftovers.check(baseline, short).pipe(Effect.flip)
       assert.include(error.message, "sleep 1003")
     }))
