@@ -96,7 +96,10 @@ export const isolation = (home: string): Record<string, string> => ({
   OPENCODE_DISABLE_AUTOUPDATE: "1",
   OPENCODE_DISABLE_DEFAULT_PLUGINS: "1",
   OPENCODE_DISABLE_LSP_DOWNLOAD: "1",
-  OPENCODE_DISABLE_MODELS_FETCH: "1"
+  OPENCODE_DISABLE_MODELS_FETCH: "1",
+  // It installs a package for plugins into its configuration when it first opens a directory.
+  npm_config_registry: "http://127.0.0.1:9/",
+  npm_config_fetch_retries: "0"
 })
 
 /** Quotes a word of sshd_config. */
