@@ -1,9 +1,31 @@
 /** All connections of this process: one fiber per profile, and their states as one stream. */
-import { Context, type Effect, type HashMap, Layer, type Option, type Stream } from "effect"
+import {
+  Clock,
+  Context,
+  DateTime,
+  Duration,
+  Effect,
+  Equal,
+  Fiber,
+  FiberMap,
+  HashMap,
+  Layer,
+  Option,
+  PubSub,
+  Pull,
+  Ref,
+  Schedule,
+  Stream,
+  SubscriptionRef
+} from "effect"
 import type { ConnectionError } from "./ConnectionError.ts"
-import type { Connected, ConnectionState } from "./ConnectionState.ts"
+import { type Connected, ConnectionState } from "./ConnectionState.ts"
 import type { Credentials } from "./Credentials.ts"
+import * as Sessions from "./internal/session.ts"
 import type { ProfileId } from "./Profile.ts"
+import { ProfileRepo } from "./ProfileRepo.ts"
+import { reconnect, Timing } from "./Schedules.ts"
+import { ConnectionClosed, TransportError } from "./TransportError.ts"
 
 /** The states of all profiles that were ever connected in this process; others are `Disconnected`. */
 export type States = HashMap.HashMap<ProfileId, ConnectionState>
@@ -12,6 +34,14 @@ export type States = HashMap.HashMap<ProfileId, ConnectionState>
 export interface ServerEndpoint {
   readonly url: string
   readonly credentials: Option.Option<Credentials>
+}
+
+const disconnected = ConnectionState.cases.Disconnected.make({})
+
+/** One outage: how often it was tried, and the schedule that says when to try next. */
+interface Outage {
+  readonly attempt: number
+  readonly next: (now: number, input: unknown) => Pull.Pull<[unknown, Duration.Duration], never, unknown>
 }
 
 /**
@@ -35,7 +65,7 @@ export class Connections extends Context.Service<Connections, {
   /** First the current picture, then every change. */
   readonly states: Stream.Stream<States>
   readonly state: (id: ProfileId) => Effect.Effect<ConnectionState>
-  /** Waits until the profile is `Connected`; fails when it becomes `Failed` or ends `Disconnected`. */
+  /** Waits until the profile is `Connected`; fails when it becomes `Failed` or is disconnected. */
   readonly settled: (id: ProfileId) => Effect.Effect<Connected, ConnectionError>
   /** `None` unless the profile is `Connected` now. */
   readonly endpoint: (id: ProfileId) => Effect.Effect<Option.Option<ServerEndpoint>>
@@ -44,4 +74,173 @@ export class Connections extends Context.Service<Connections, {
 }>()("@opencode-ai/ssh-tunnel/Connections") {
   static readonly layerMock = (service: Partial<Connections["Service"]>): Layer.Layer<Connections> =>
     Layer.mock(Connections, service)
+
+  /** Needs Tunnel, Discovery, Bootstrap, ProfileRepo, CredentialStore, LocalPorts, LoopbackHttp and LocalHost. */
+  static readonly layerNoDeps = Layer.effect(
+    Connections,
+    Effect.gen(function*() {
+      const profiles = yield* ProfileRepo
+      const sessions = yield* Sessions.make
+      const timing = yield* Timing
+      const states = yield* SubscriptionRef.make<States>(HashMap.empty())
+      const endpoints = yield* Ref.make(HashMap.empty<ProfileId, ServerEndpoint>())
+      const fibers = yield* FiberMap.make<ProfileId>()
+      /** `None` is meant for everybody. */
+      const nudges = yield* PubSub.unbounded<Option.Option<ProfileId>>()
+
+      const stateIn = (map: States, id: ProfileId) => Option.getOrElse(HashMap.get(map, id), () => disconnected)
+      const state = (id: ProfileId) => Effect.map(SubscriptionRef.get(states), (map) => stateIn(map, id))
+
+      /** An endpoint is there exactly while the state is `Connected`. */
+      const set = Effect.fnUntraced(function*(
+        id: ProfileId,
+        next: ConnectionState,
+        endpoint?: ServerEndpoint
+      ) {
+        yield* Ref.update(endpoints, endpoint === undefined ? HashMap.remove(id) : HashMap.set(id, endpoint))
+        yield* SubscriptionRef.updateSome(
+          states,
+          (map) => Equal.equals(stateIn(map, id), next) ? Option.none() : Option.some(HashMap.set(map, id, next))
+        )
+      })
+
+      const nudged = Effect.fnUntraced(
+        function*(id: ProfileId) {
+          const subscription = yield* PubSub.subscribe(nudges)
+          yield* PubSub.take(subscription).pipe(
+            Effect.repeat({ until: (who) => Option.isNone(who) || who.value === id })
+          )
+        },
+        Effect.asVoid,
+        Effect.scoped
+      )
+
+      /**
+       * Opens what is missing, connects, and stays until the connection is
+       * lost. A session that lives is used again: a server that dies behind a
+       * living tunnel costs no new ssh.
+       */
+      const attempt = Effect.fnUntraced(function*(
+        id: ProfileId,
+        current: Ref.Ref<Option.Option<Sessions.Session>>,
+        connected: Ref.Ref<Option.Option<Connected>>
+      ) {
+        const report: Sessions.Report = (next) => set(id, next)
+        const kept = yield* Ref.get(current)
+        const session = Option.isSome(kept) ? kept.value : yield* Effect.uninterruptibleMask((restore) =>
+          Effect.tap(
+            restore(Effect.flatMap(profiles.get(id), (profile) => sessions.open(profile, report))),
+            (session) => Ref.set(current, Option.some(session))
+          )
+        )
+        const found = yield* sessions.discover(session, report)
+        const { endpoint, state } = yield* sessions.publish(session, found)
+        yield* Ref.set(connected, Option.some(state))
+        yield* set(id, state, endpoint)
+        return yield* sessions.watch(session, found, nudged(id))
+      })
+
+      const closeSession = (current: Ref.Ref<Option.Option<Sessions.Session>>) =>
+        Effect.flatMap(
+          Ref.getAndSet(current, Option.none()),
+          (session) => Option.isSome(session) ? session.value.close : Effect.void
+        )
+
+      /** From connect to the final error; interruption is the disconnect. */
+      const life = Effect.fn("Connections.life")(function*(id: ProfileId, origin: "user" | "restore") {
+        const current = yield* Ref.make(Option.none<Sessions.Session>())
+        const connected = yield* Ref.make(Option.none<Connected>())
+        const outage = yield* Ref.make(Option.none<Outage>())
+
+        const once = Effect.gen(function*() {
+          const known = yield* Ref.get(connected)
+          const error = yield* Effect.flip(attempt(id, current, connected))
+          const now = yield* Clock.currentTimeMillis
+          const last = yield* Ref.get(connected)
+          const wasUp = last !== known && Option.isSome(last)
+          const before = yield* Ref.get(outage)
+          // What fails before anybody saw it work is for the person who asked to hear.
+          const mayRetry = origin === "restore" || Option.isSome(last)
+          if (!error.retryable || !mayRetry) return yield* Effect.fail(error)
+          if (error._tag === "TransportError") yield* closeSession(current)
+          const healthy = wasUp && now - Date.parse(last.value.since) >= Duration.toMillis(timing.healthyAfter)
+          const { attempt: tried, next } = Option.isSome(before) && !healthy
+            ? before.value
+            : { attempt: 0, next: yield* Schedule.toStep(reconnect) }
+          const step = yield* Effect.option(Pull.catchDone(next(now, error), () => Effect.fail("exhausted" as const)))
+          if (Option.isNone(step)) return yield* Effect.fail(error)
+          const [, delay] = step.value
+          yield* Ref.set(outage, Option.some({ attempt: tried + 1, next }))
+          const url = Option.map(yield* Ref.get(connected), ({ url }) => url)
+          yield* set(
+            id,
+            ConnectionState.cases.Reconnecting.make({
+              attempt: tried + 1,
+              nextAt: DateTime.formatIso(DateTime.makeUnsafe(now + Duration.toMillis(delay))),
+              error,
+              ...(Option.isSome(url) ? { url: url.value } : undefined)
+            })
+          )
+          yield* Effect.raceFirst(Effect.sleep(delay), nudged(id))
+        })
+
+        return yield* Effect.forever(once).pipe(Effect.ensuring(closeSession(current)))
+      }, (effect, id) =>
+        effect.pipe(
+          Effect.catch((error) => set(id, ConnectionState.cases.Failed.make({ error }))),
+          Effect.onInterrupt(() => set(id, disconnected)),
+          Effect.tapCause((cause) => Effect.logError("A connection's fiber failed", cause))
+        ))
+
+      const connect = Effect.fn("Connections.connect")(
+        function*(id: ProfileId, options?: { readonly origin?: "user" | "restore" }) {
+          const running = yield* FiberMap.get(fibers, id)
+          if (Option.isSome(running)) {
+            if ((yield* state(id))._tag !== "Disconnecting") {
+              yield* PubSub.publish(nudges, Option.some(id))
+              return
+            }
+            yield* Fiber.await(running.value)
+          }
+          const since = yield* Sessions.nowIso
+          yield* set(id, ConnectionState.cases.Connecting.make({ step: "starting", since }))
+          yield* FiberMap.run(fibers, id, life(id, options?.origin ?? "user"), { onlyIfMissing: true })
+        }
+      )
+
+      const disconnect = Effect.fn("Connections.disconnect")(function*(id: ProfileId) {
+        if (yield* FiberMap.has(fibers, id)) {
+          yield* set(id, ConnectionState.cases.Disconnecting.make({}))
+          yield* FiberMap.remove(fibers, id)
+        } else {
+          yield* set(id, disconnected)
+        }
+      })
+
+      const settled = Effect.fn("Connections.settled")(function*(id: ProfileId) {
+        const end = yield* SubscriptionRef.changes(states).pipe(
+          Stream.map((map) => stateIn(map, id)),
+          Stream.filter((next) => ["Connected", "Failed", "Disconnected"].includes(next._tag)),
+          Stream.runHead
+        )
+        const last = Option.getOrElse(end, () => disconnected)
+        if (last._tag === "Connected") return last
+        if (last._tag === "Failed") return yield* Effect.fail(last.error)
+        return yield* new TransportError({
+          reason: new ConnectionClosed({ target: { host: id, options: [] }, detail: "it was disconnected" })
+        })
+      })
+
+      return Connections.of({
+        connect,
+        disconnect,
+        retryNow: (id) => Effect.asVoid(PubSub.publish(nudges, Option.some(id))),
+        states: SubscriptionRef.changes(states),
+        state,
+        settled,
+        endpoint: (id) => Effect.map(Ref.get(endpoints), HashMap.get(id)),
+        networkChanged: Effect.asVoid(PubSub.publish(nudges, Option.none()))
+      })
+    })
+  )
 }

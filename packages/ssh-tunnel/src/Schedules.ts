@@ -16,6 +16,8 @@ export interface Timings {
   readonly deadlineWithSecurityKey: Duration.Duration
   /** SIGTERM, then this long, then SIGKILL. */
   readonly killAfter: Duration.Duration
+  /** The reaper's SIGTERM, then this long, then SIGKILL; with it nothing of ours is left a second after a crash. */
+  readonly reaperGrace: Duration.Duration
   /** After ssh's exit, for its last lines to arrive: a child that holds the pipe may delay its end. */
   readonly lastWords: Duration.Duration
   /** One control command (`-O forward`, `-O cancel`): local work of some 10 ms, unless the master is stopped. */
@@ -34,6 +36,8 @@ export interface Timings {
   readonly healthInterval: Duration.Duration
   /** One health probe of a live connection. */
   readonly healthTimeout: Duration.Duration
+  /** Connected for so long, a connection counts as healthy, and its next loss as a new outage. */
+  readonly healthyAfter: Duration.Duration
   /** Between looks at the wall clock; a jump against the monotonic clock means that the machine slept. */
   readonly wakeUpInterval: Duration.Duration
   /** A jump of the wall clock that counts as sleep. */
@@ -48,6 +52,7 @@ const defaults: Timings = {
   deadline: Duration.seconds(30),
   deadlineWithSecurityKey: Duration.seconds(120),
   killAfter: Duration.seconds(2),
+  reaperGrace: Duration.millis(500),
   lastWords: Duration.millis(250),
   control: Duration.seconds(5),
   query: Duration.seconds(10),
@@ -57,6 +62,7 @@ const defaults: Timings = {
   remoteControl: Duration.seconds(20),
   healthInterval: Duration.seconds(10),
   healthTimeout: Duration.seconds(5),
+  healthyAfter: Duration.seconds(10),
   wakeUpInterval: Duration.seconds(5),
   wakeUpJump: Duration.seconds(10),
   doorTicket: Duration.seconds(60),
