@@ -20,7 +20,7 @@ export interface OverlayInput {
   readonly userConfig?: SshConfigFile | undefined
   /** The home directory of the passwd entry, which is what ssh means by `~`. */
   readonly home: string
-  /** Another system-wide file than the platform's. */
+  /** Another system-wide file than the platform's; `none` leaves it out (ssh ignores a system file that it cannot read). */
   readonly systemConfig?: string | undefined
   /** Absent: only what every version understands is written. */
   readonly sshVersion?: SshVersion | undefined
@@ -73,9 +73,14 @@ const defaults: typeof policy = [
 const systemConfigOf = (platform: "posix" | "windows"): string =>
   platform === "windows" ? "__PROGRAMDATA__/ssh/ssh_config" : "/etc/ssh/ssh_config"
 
+const isSince = (version: SshVersion | undefined, major: number, minor: number): boolean =>
+  version !== undefined && (version.major > major || (version.major === major && version.minor >= minor))
+
 /** OpenSSH 8.7 brought escapes to quoted words, and three of the keywords above. */
-const since8_7 = (version: SshVersion | undefined): boolean =>
-  version !== undefined && (version.major > 8 || (version.major === 8 && version.minor >= 7))
+const since8_7 = (version: SshVersion | undefined): boolean => isSince(version, 8, 7)
+
+/** OpenSSH 9.9 brought `%` tokens and `${VAR}` to `Include`. */
+const since9_9 = (version: SshVersion | undefined): boolean => isSince(version, 9, 9)
 
 // eslint-disable-next-line no-control-regex -- control characters are what this refuses
 const controlCharacter = /[\u0000-\u001f\u007f]/
@@ -83,25 +88,27 @@ const controlCharacter = /[\u0000-\u001f\u007f]/
 /** ssh takes a longer pattern for one that matches nothing; macOS's PATH_MAX is the smallest. */
 const maxPatternBytes = 1023
 
-const expandHome = (path: string, home: string): string =>
+/** Replaces a leading `~` by the home directory of the passwd entry. `~name` is left alone. */
+export const expandHome = (path: string, home: string): string =>
   path === "~" || path.startsWith("~/") ? home + path.slice(1) : path
 
 /**
- * `Include` takes patterns: brackets make `*`, `?` and `[` literal in every
- * version, while a backslash needs to know how the version reads a quoted word.
+ * `Include` takes patterns: brackets make `*`, `?`, `[` and the `{` of `${`
+ * literal in every version. A backslash, a quotation mark and `%` are read
+ * differently from version to version, so an unknown version cannot have them.
  */
 const includeWord = (path: string, version: SshVersion | undefined): Result.Result<string, string> => {
   if (controlCharacter.test(path)) return Result.fail("Its path holds a control character, which ssh cannot read")
-  const pattern = path.replace(/[*?[]/g, "[$&]").replaceAll("\\", "\\\\")
-  if (new TextEncoder().encode(pattern).length > maxPatternBytes) return Result.fail("Its path is too long for ssh")
-  if (since8_7(version)) return Result.succeed(`"${pattern.replace(/[\\"]/g, "\\$&")}"`)
-  if (path.includes("\"")) {
+  if (path.includes("\"") && !since8_7(version)) {
     return Result.fail("Its path holds a quotation mark, which OpenSSH before 8.7 cannot read")
   }
-  if (path.includes("\\") && version === undefined) {
-    return Result.fail("Its path holds a backslash, which OpenSSH versions read differently")
+  if (/[\\%]/.test(path) && version === undefined) {
+    return Result.fail("Its path holds a backslash or %, which OpenSSH versions read differently")
   }
-  return Result.succeed(`"${pattern}"`)
+  const literal = path.replace(/[*?[{]/g, "[$&]").replaceAll("\\", "\\\\")
+  const pattern = since9_9(version) ? literal.replaceAll("%", "%%") : literal
+  if (new TextEncoder().encode(pattern).length > maxPatternBytes) return Result.fail("Its path is too long for ssh")
+  return Result.succeed(`"${since8_7(version) ? pattern.replace(/[\\"]/g, "\\$&") : pattern}"`)
 }
 
 const block = (entries: typeof policy): string =>
@@ -115,8 +122,8 @@ const block = (entries: typeof policy): string =>
  * **Gotchas**
  *
  * - An `Include` of a missing file is ignored by ssh: check `-F FILE` first.
- * - ssh refuses an included file that others may write, also the `-F FILE`
- *   that it would not have checked on the command line.
+ * - ssh refuses an included file that others may write or that it cannot read,
+ *   also the `-F FILE` and the system's file that it would not have checked.
  * - A relative `Include` of the system's file is looked for in `~/.ssh`, and no
  *   longer in `/etc/ssh`, because a `-F` file counts as the user's.
  */
@@ -127,7 +134,10 @@ export const overlay = (input: OverlayInput): Result.Result<string, SshConfigInv
       ? []
       : input.userConfig !== undefined
       ? [expandHome(input.userConfig, input.home)]
-      : [`${input.home}/.ssh/config`, input.systemConfig ?? systemConfigOf(platform)]
+      : [
+        `${input.home}/.ssh/config`,
+        ...(input.systemConfig === "none" ? [] : [input.systemConfig ?? systemConfigOf(platform)])
+      ]
     const includes: Array<string> = []
     for (const file of files) {
       const path = platform === "windows" ? file.replaceAll("\\", "/") : file
