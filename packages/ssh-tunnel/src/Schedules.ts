@@ -26,6 +26,8 @@ export interface Timings {
   readonly query: Duration.Duration
   /** All probes of one round of discovery together. */
   readonly discovery: Duration.Duration
+  /** After connections through a forward were closed unanswered, for sshd's word about them: it comes by another way, within some 10 ms. */
+  readonly rejectionGrace: Duration.Duration
   /** From the first valid answer until the twin request without a password must have told whether one is needed. */
   readonly securedGrace: Duration.Duration
   /** The whole remote command of bootstrap. */
@@ -42,6 +44,8 @@ export interface Timings {
   readonly wakeUpInterval: Duration.Duration
   /** A jump of the wall clock that counts as sleep. */
   readonly wakeUpJump: Duration.Duration
+  /** For a client of a page that we serve on loopback to send its request and take the answer. */
+  readonly pageRequest: Duration.Duration
   /** How long a ticket of the door is good. */
   readonly doorTicket: Duration.Duration
   /** How long to wait for the lock of a file that several processes write. */
@@ -57,6 +61,7 @@ const defaults: Timings = {
   control: Duration.seconds(5),
   query: Duration.seconds(10),
   discovery: Duration.seconds(10),
+  rejectionGrace: Duration.millis(250),
   securedGrace: Duration.seconds(1),
   bootstrap: Duration.seconds(30),
   remoteControl: Duration.seconds(20),
@@ -65,6 +70,7 @@ const defaults: Timings = {
   healthyAfter: Duration.seconds(10),
   wakeUpInterval: Duration.seconds(5),
   wakeUpJump: Duration.seconds(10),
+  pageRequest: Duration.seconds(10),
   doorTicket: Duration.seconds(60),
   fileLock: Duration.seconds(10)
 }
