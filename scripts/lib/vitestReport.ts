@@ -1,0 +1,31 @@
+/** Reading vitest's JSON reports. */
+import type { Counts } from "./steps.ts"
+
+interface Report {
+  readonly numPassedTests: number
+  readonly numFailedTests: number
+  readonly numPendingTests: number
+  readonly numTodoTests: number
+  readonly testResults: ReadonlyArray<{
+    readonly status: string
+    readonly assertionResults: ReadonlyArray<{ readonly status: string }>
+  }>
+}
+
+/**
+ * What a run's report and exit status say. A file that fails as a whole (it cannot be loaded, or leaves something
+ * behind) has no failed test of its own: it counts as one; so does a run that fails without naming anything.
+ */
+export const readReport = (json: string, status: number): Counts => {
+  const report = JSON.parse(json) as Report
+  const failedFiles =
+    report.testResults.filter(({ assertionResults, status }) =>
+      status === "failed" && !assertionResults.some((result) => result.status === "failed")
+    ).length
+  const failed = report.numFailedTests + failedFiles
+  return {
+    passed: report.numPassedTests,
+    failed: failed === 0 && status !== 0 ? 1 : failed,
+    skipped: report.numPendingTests + report.numTodoTests
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * The whole test suite: static checks, then everything on Node, then the unit suites and some live ones on Bun.
+ * One line per step; the output of a step that fails is shown in full. The last line is the total.
+ *
+ *   npm test [-- [--chromium] [part of a test file's name …]]
+ */
+import * as Mark from "@opencode-ai/ssh-lab/Mark"
+import * as ProcessTable from "@opencode-ai/ssh-lab/ProcessTable"
+import { Effect } from "effect"
+import { execFileSync } from "node:child_process"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { type Outcome, outcome, runStep, type Step, total } from "./lib/steps.ts"
+import { readReport } from "./lib/vitestReport.ts"
+
+const isCI = ["1", "true"].includes(process.env["CI"] ?? "")
+const filters = process.argv.slice(2).filter((arg) => arg !== "--chromium")
+const reports = mkdtempSync(join(tmpdir(), "opencode-ssh-reports-"))
+
+/** Everything below carries this; what carries it at the end was left behind. */
+const runVariable = "OPENCODE_SSH_LAB_RUN"
+const run = Mark.random()
+process.env[runVariable] = run
+
+const shellScripts = () =>
+  execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard", "*.sh", ".ci/run"], {
+    encoding: "utf8"
+  })
+    .split("\n").filter((name) => name !== "")
+
+const missing = (process.env["OPENCODE_SSH_MISSING"] ?? "").split(" ").filter((name) => name !== "")
+
+const staticSteps: ReadonlyArray<Step> = [
+  { name: "types", command: ["tsc", "-p", "tsconfig.json"] },
+  { name: "lint", command: ["oxlint", "--deny-warnings"] },
+  { name: "format", command: ["dprint", "check"] },
+  { name: "Effect's diagnostics", command: ["bun", "run", "lint:effect"] },
+  { name: "import directions", command: ["node", "scripts/imports.ts"] },
+  missing.includes("shellcheck")
+    ? { name: "shell scripts", skip: "shellcheck is missing" }
+    : { name: "shell scripts", command: ["shellcheck", ...shellScripts()] }
+]
+
+const vitest = (name: string, prefix: ReadonlyArray<string>, args: ReadonlyArray<string>): Step => {
+  const report = join(reports, `${name.replaceAll(/\W+/g, "-")}.json`)
+  return {
+    name,
+    command: [
+      ...prefix,
+      "run",
+      ...args,
+      "--reporter=default",
+      "--reporter=json",
+      `--outputFile.json=${report}`,
+      "--passWithNoTests",
+      ...filters
+    ],
+    read: (status) => readReport(readFileSync(report, "utf8"), status)
+  }
+}
+
+const bunVitest = ["bun", "--bun", "node_modules/vitest/vitest.mjs"]
+const testSteps: ReadonlyArray<Step> = [
+  vitest("tests on Node, unit and live", ["vitest"], ["--project", "unit", "--project", "live"]),
+  vitest("tests on Bun, unit", bunVitest, ["--project", "unit", "--pool=threads"]),
+  vitest("tests on Bun, live", bunVitest, ["--project", "live-bun", "--pool=threads"])
+]
+
+/** A process that outlives its suite is a bug of that suite, or of us. */
+const leftovers: Step = {
+  name: "nothing left behind",
+  check: async () => {
+    const find = () => Effect.runPromise(ProcessTable.find({ environment: `${runVariable}=${run}` }))
+    const deadline = performance.now() + 2_000
+    let left = await find()
+    while (left.length > 0 && performance.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      left = await find()
+    }
+    await Effect.runPromise(ProcessTable.signal(left, "SIGKILL"))
+    return left.map(({ command, pid }) => `process ${pid}: ${command}`).join("\n")
+  }
+}
+
+const outcomes: Array<Outcome> = []
+try {
+  if (filters.length === 0) outcomes.push(...await Promise.all(staticSteps.map(runStep)))
+  for (const step of [...testSteps, leftovers]) outcomes.push(await runStep(step))
+} finally {
+  rmSync(reports, { recursive: true, force: true })
+}
+const sum = total(outcomes)
+if (sum.skipped > 0) {
+  console.log(`\n${sum.skipped} SKIPPED${missing.length > 0 ? `; missing here: ${missing.join(", ")}` : ""}`)
+  if (isCI) outcomes.push(outcome({ name: "no skips in CI", failed: 1 }))
+}
+const final = total(outcomes)
+process.exitCode = final.failed > 0 ? 1 : 0
+console.log(`\n${final.passed} passed, ${final.failed} failed${final.skipped > 0 ? `, ${final.skipped} skipped` : ""}`)
