@@ -83,6 +83,7 @@ const leftovers: Step = {
   }
 }
 
+passSignals()
 const outcomes: Array<Outcome> = []
 try {
   if (filters.length === 0) outcomes.push(...await Promise.all(staticSteps.map(runStep)))

@@ -1,6 +1,5 @@
 /** Steps of a run: each is a command or a check, prints one line, and shows its output in full when it fails. */
 import { spawn } from "node:child_process"
-import { constants } from "node:os"
 
 export interface Counts {
   readonly passed: number
@@ -47,14 +46,17 @@ interface Ended {
 }
 
 const running = new Set<(signal: NodeJS.Signals) => void>()
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  process.on(signal, () => {
-    for (const pass of running) pass(signal)
-    process.exitCode = 128 + constants.signals[signal]
-    interrupted = true
-  })
-}
 let interrupted = false
+
+/** From here on a signal ends the step that runs, and the steps that would follow. */
+export const passSignals = (): void => {
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.on(signal, () => {
+      interrupted = true
+      for (const pass of running) pass(signal)
+    })
+  }
+}
 
 const execute = ([program = "", ...args]: ReadonlyArray<string>): Promise<Ended> =>
   new Promise((resolve) => {
@@ -94,7 +96,10 @@ const count = (step: Step, { output, status }: Ended): Ended & Counts => {
 /** Runs a step and prints its line. */
 export const runStep = async (step: Step): Promise<Outcome> => {
   const { name } = step
-  if (interrupted) return outcome({ name, failed: 1 })
+  if (interrupted) {
+    console.log(`- ${name}: interrupted`)
+    return outcome({ name, failed: 1 })
+  }
   if (step.skip !== undefined) {
     console.log(`- ${name}: SKIPPED, ${step.skip}`)
     return outcome({ name, skipped: 1 })
