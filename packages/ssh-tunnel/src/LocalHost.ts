@@ -43,7 +43,7 @@ export class LocalHost extends Context.Service<LocalHost, {
    * path exists (also if it did before). By events, not by polling.
    */
   readonly watchFor: (path: string) => Effect.Effect<Effect.Effect<void>, PlatformError.PlatformError, Scope.Scope>
-  /** Emits when a file's content may have changed: any write, replace or removal under that name. */
+  /** Emits once when the watch is in place, then when a file's content may have changed: any write, replace or removal under that name. */
   readonly changesOf: (path: string) => Stream.Stream<void>
   /** The owner and permission bits of a path itself (a symbolic link is not followed). */
   readonly inspect: (

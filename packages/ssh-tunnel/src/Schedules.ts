@@ -50,6 +50,12 @@ export interface Timings {
   readonly doorTicket: Duration.Duration
   /** How long to wait for the lock of a file that several processes write. */
   readonly fileLock: Duration.Duration
+  /** Between looks at such a lock that nobody announces: its owner died. Also how long a dead owner's lock must have stayed. */
+  readonly fileLockCheck: Duration.Duration
+  /** A file that is gone or unreadable after a change is looked at again after this: its writer may not be done. */
+  readonly fileSettle: Duration.Duration
+  /** How long the door stays after its ticket was used, so that the answer arrives and a second use is told so. */
+  readonly doorLinger: Duration.Duration
 }
 
 const defaults: Timings = {
@@ -72,7 +78,10 @@ const defaults: Timings = {
   wakeUpJump: Duration.seconds(10),
   pageRequest: Duration.seconds(10),
   doorTicket: Duration.seconds(60),
-  fileLock: Duration.seconds(10)
+  fileLock: Duration.seconds(10),
+  fileLockCheck: Duration.millis(250),
+  fileSettle: Duration.millis(100),
+  doorLinger: Duration.seconds(2)
 }
 
 /** The durations in force; override by providing another value. */

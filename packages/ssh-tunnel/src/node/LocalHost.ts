@@ -136,6 +136,7 @@ const changesOf = (path: string): Stream.Stream<void> =>
         }),
         (watcher) => Effect.sync(() => watcher?.close())
       )
+      Queue.offerUnsafe(queue, undefined)
       return yield* Effect.never
     })
   )
