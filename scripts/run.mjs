@@ -24,10 +24,11 @@ const testPrograms = (args) => {
 }
 
 /**
- * The tasks: the script, what it cannot do without, and what it can only skip things without. The demo with a host
+ * The tasks: the script (none: just set up), what it cannot do without, and what it can only skip things without. The demo with a host
  * of the user's own needs no sshd here.
  */
 const tasks = {
+  setup: {},
   demo: {
     script: "scripts/demo.ts",
     needs: (args) => args.some((arg) => !arg.startsWith("-")) ? ["ssh"] : ["ssh", "sshd"]
@@ -35,7 +36,7 @@ const tasks = {
   test: { script: "scripts/test.ts", wants: testPrograms },
   soak: { script: "scripts/soak.ts", wants: testPrograms },
   build: { script: "scripts/build.ts" },
-  ci: { script: "scripts/ci.ts", wants: testPrograms }
+  ci: { script: "scripts/test.ts", args: ["--everything"], wants: testPrograms }
 }
 
 const [name = "", ...args] = process.argv.slice(2)
@@ -44,10 +45,11 @@ if (task === undefined) {
   process.stderr.write(`usage: node scripts/run.mjs ${Object.keys(tasks).join("|")} [arguments …]\n`)
   process.exit(2)
 }
-const script = join(root, task.script)
-if (!existsSync(script)) fail(`${task.script} is not there yet`)
-
 const { env, node } = ensurePackages(root)
+if (task.script === undefined) process.exit(0)
+const script = join(root, task.script)
+if (!existsSync(script)) fail(`${task.script} is missing in this checkout`)
+
 const needed = task.needs?.(args) ?? []
 const wanted = task.wants?.(args) ?? []
 const missing = ensurePrograms([...needed, ...wanted])
@@ -58,7 +60,8 @@ if (missing.length > 0) {
   say(`missing here, what needs it will be SKIPPED: ${missing.join(", ")}. ${remedy}`)
 }
 
-const child = spawn(node, [script, ...args], {
+const child = spawn(node, [script, ...task.args ?? [], ...args], {
+  cwd: root,
   stdio: "inherit",
   env: { ...env, OPENCODE_SSH_MISSING: missing.join(" ") }
 })

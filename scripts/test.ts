@@ -3,19 +3,21 @@
  * One line per step; the output of a step that fails is shown in full. The last line is the total.
  *
  *   npm test [-- [--chromium] [part of a test file's name …]]
+ *
+ * `--everything` (what `.ci/run` says) adds what else must work in a fresh clone: build, command line, demo.
  */
 import * as Mark from "@opencode-ai/ssh-lab/Mark"
 import * as ProcessTable from "@opencode-ai/ssh-lab/ProcessTable"
 import { Effect } from "effect"
-import { execFileSync } from "node:child_process"
-import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
-import { type Outcome, outcome, runStep, type Step, total } from "./lib/steps.ts"
+import { basename, join } from "node:path"
+import { type Outcome, outcome, passSignals, runStep, type Step, total } from "./lib/steps.ts"
 import { readReport } from "./lib/vitestReport.ts"
 
 const isCI = ["1", "true"].includes(process.env["CI"] ?? "")
-const filters = process.argv.slice(2).filter((arg) => arg !== "--chromium")
+const flags = process.argv.slice(2).filter((arg) => arg.startsWith("--"))
+const filters = process.argv.slice(2).filter((arg) => !arg.startsWith("--"))
 const reports = mkdtempSync(join(tmpdir(), "opencode-ssh-reports-"))
 
 /** Everything below carries this; what carries it at the end was left behind. */
@@ -23,11 +25,11 @@ const runVariable = "OPENCODE_SSH_LAB_RUN"
 const run = Mark.random()
 process.env[runVariable] = run
 
-const shellScripts = () =>
-  execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard", "*.sh", ".ci/run"], {
-    encoding: "utf8"
-  })
-    .split("\n").filter((name) => name !== "")
+const shellScripts = () => [
+  ...globSync("**/*.sh", { exclude: (name) => ["node_modules", "dist"].includes(basename(name)) }),
+  ".ci/run",
+  "bin/opencode-ssh"
+]
 
 const missing = (process.env["OPENCODE_SSH_MISSING"] ?? "").split(" ").filter((name) => name !== "")
 
@@ -67,6 +69,12 @@ const testSteps: ReadonlyArray<Step> = [
   vitest("tests on Bun, live", bunVitest, ["--project", "live-bun", "--pool=threads"])
 ]
 
+const everythingElse: ReadonlyArray<Step> = [
+  { name: "build", command: ["node", "scripts/build.ts"] },
+  { name: "command line", command: ["bin/opencode-ssh", "--version"] },
+  { name: "demo", command: ["node", "scripts/demo.ts", "--once"] }
+].filter(({ command }) => command.every((word) => !word.startsWith("scripts/") || existsSync(word)))
+
 /** A process that outlives its suite is a bug of that suite, or of us. */
 const leftovers: Step = {
   name: "nothing left behind",
@@ -87,7 +95,8 @@ passSignals()
 const outcomes: Array<Outcome> = []
 try {
   if (filters.length === 0) outcomes.push(...await Promise.all(staticSteps.map(runStep)))
-  for (const step of [...testSteps, leftovers]) outcomes.push(await runStep(step))
+  const more = flags.includes("--everything") ? everythingElse : []
+  for (const step of [...testSteps, ...more, leftovers]) outcomes.push(await runStep(step))
 } finally {
   rmSync(reports, { recursive: true, force: true })
 }

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { total } from "./steps.ts"
-import { readReport } from "./vitestReport.ts"
+import { total } from "../lib/steps.ts"
+import { readReport } from "../lib/vitestReport.ts"
 
 const file = (status: string, ...tests: ReadonlyArray<string>) => ({
   status,

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { violations } from "./importRules.ts"
+import { violations } from "../lib/importRules.ts"
 
 const problems = (files: Readonly<Record<string, string>>): ReadonlyArray<string> =>
   violations(new Map(Object.entries(files))).map(({ file, line, problem }) => `${file}:${line} ${problem}`)
