@@ -28,6 +28,8 @@ export class RuntimeDirectory extends Context.Service<RuntimeDirectory, {
   readonly fresh: (stem: string) => Effect.Effect<string>
   /** Writes a file (0600) of that name into the directory. */
   readonly write: (name: string, content: string) => Effect.Effect<void, ConfigurationError>
+  /** Makes a symbolic link of that name in the directory. */
+  readonly link: (name: string, target: string) => Effect.Effect<void, ConfigurationError>
   /** Remembers a process group for the sweep after a crash. */
   readonly record: (leader: ProcessIdentity) => Effect.Effect<void, ConfigurationError>
   /** Forgets a group that ended. */
@@ -145,6 +147,10 @@ export class RuntimeDirectory extends Context.Service<RuntimeDirectory, {
         path,
         fresh: (stem) => Effect.map(Ref.getAndUpdate(counter, (n) => n + 1), (n) => `${stem}${n}`),
         write,
+        link: Effect.fn("RuntimeDirectory.link")(function*(name: string, target: string) {
+          const file = yield* inside(name)
+          yield* fs.symlink(target, file).pipe(Effect.mapError((cause) => unusable(file, cause)))
+        }),
         record: Effect.fn("RuntimeDirectory.record")(function*(leader: ProcessIdentity) {
           yield* write(`group-${leader.pid}.json`, yield* Effect.orDie(encodeIdentity(leader)))
         }),

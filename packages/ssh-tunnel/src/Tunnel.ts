@@ -1,8 +1,14 @@
 /** One authenticated ssh connection, and what rides on it: local forwards and remote commands. */
-import { Context, type Effect, Layer, type Redacted, type Scope, type Stream } from "effect"
+import { Context, Effect, Layer, type Redacted, type Scope, type Stream } from "effect"
 import type { ConfigurationError } from "./ConfigurationError.ts"
 import type { ConnectingStep, Strategy } from "./ConnectionState.ts"
 import type { Destination } from "./Destination.ts"
+import * as Admission from "./internal/admission.ts"
+import * as MasterTunnel from "./internal/masterTunnel.ts"
+import * as PlainTunnel from "./internal/plainTunnel.ts"
+import { LocalHost } from "./LocalHost.ts"
+import { OpenSsh } from "./OpenSsh.ts"
+import { RuntimeDirectory } from "./RuntimeDirectory.ts"
 import type { TransportError } from "./TransportError.ts"
 
 /** Why sshd did not open a forwarded connection, in the words of RFC 4254 §5.1. */
@@ -40,7 +46,7 @@ export interface RemoteCommand {
    * 255 may be ssh's own: the session was refused, say; then stderr holds its words. Fails when the connection
    * ended before the command did.
    */
-  readonly exitCode: Effect.Effect<number, TransportError>
+  readonly exitCode: Effect.Effect<number, TransportError | ConfigurationError>
 }
 
 /** Facts about the server that were learned on the way. */
@@ -100,5 +106,40 @@ export class Tunnel extends Context.Service<Tunnel, {
   ) => Effect.Effect<OpenTunnel, TransportError | ConfigurationError, Scope.Scope>
 }>()("@opencode-ai/ssh-tunnel/Tunnel") {
   /** A tunnel service that answers with what `open` gives; members that are not given die when they are used. */
+  /** Needs OpenSsh, RuntimeDirectory, LocalHost and Path. Sweeps what an earlier crash left, and warms ssh up. */
+  static readonly layerNoDeps = Layer.effect(
+    Tunnel,
+    Effect.gen(function*() {
+      const ssh = yield* OpenSsh
+      const directory = yield* RuntimeDirectory
+      const host = yield* LocalHost
+      const admission = yield* Admission.make
+      const strategies = { master: yield* MasterTunnel.make, plain: yield* PlainTunnel.make }
+      yield* Effect.forkScoped(Effect.andThen(ssh.warmUp, directory.sweep))
+
+      /** The machine that will see the login first: the first jump host, else the host itself. */
+      const firstHop = (destination: Destination) =>
+        ssh.resolve(destination).pipe(
+          Effect.map((parameters) => {
+            const value = (key: string) => new RegExp(`^${key} (.*)$`, "m").exec(parameters)?.[1] ?? ""
+            const jump = value("proxyjump")
+            return jump === "" ? `${value("hostname")}:${value("port")}` : jump.split(",")[0] ?? jump
+          }),
+          Effect.orElseSucceed(() => destination.toString())
+        )
+
+      return Tunnel.of({
+        open: Effect.fn("Tunnel.open")(function*(destination: Destination, options: OpenOptions = {}) {
+          const wanted = options.strategy ?? "auto"
+          const strategy = wanted === "auto" ? (host.platform === "windows" ? "plain" : "master") : wanted
+          return yield* strategies[strategy](destination, {
+            onProgress: options.onProgress ?? (() => Effect.void),
+            login: admission.through(firstHop(destination))
+          })
+        })
+      })
+    })
+  )
+
   static readonly layerMock = (service: Partial<Tunnel["Service"]>): Layer.Layer<Tunnel> => Layer.mock(Tunnel, service)
 }

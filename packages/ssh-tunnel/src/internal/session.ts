@@ -20,7 +20,7 @@ import { Timing } from "../Schedules.ts"
 import type { ServerInfo } from "../ServerInfo.ts"
 import { SupportedVersions } from "../SupportedVersions.ts"
 import { type Forward, type LocalPortChoice, type OpenTunnel, Tunnel } from "../Tunnel.ts"
-import { userOptions } from "./argv.ts"
+import { target } from "./argv.ts"
 
 /** A tunnel and its forward. It survives the death of the server behind it; `close` ends it. */
 export interface Session {
@@ -106,7 +106,7 @@ export const make = Effect.gen(function*() {
       forward: yield* Ref.get(session.forward),
       credentials: Option.getOrUndefined(credentials),
       range: session.profile.versionRange ?? supported,
-      target: { host: session.profile.host, options: userOptions(session.profile.destination, host) }
+      target: target(session.profile.destination, host.home)
     })
   })
 

@@ -1,0 +1,95 @@
+/**
+ * Why an ssh ended, as a typed error. The text of ssh is classified purely; only
+ * for host keys more is asked, because ssh's text alone can't tell: whether
+ * known_hosts holds other key types, and whether a new key could be remembered.
+ * Asked on failures only, never on the way to a connection.
+ */
+import { Duration, Effect, Option, SubscriptionRef } from "effect"
+import type { ConfigurationError } from "../ConfigurationError.ts"
+import { Destination } from "../Destination.ts"
+import type { LocalHost } from "../LocalHost.ts"
+import type { OpenSsh, SshExit, SshProcess } from "../OpenSsh.ts"
+import type { Timings } from "../Schedules.ts"
+import type { TransportError } from "../TransportError.ts"
+import * as Argv from "./argv.ts"
+import { classify, type Ended, expired, knownHostsQuery } from "./classify.ts"
+import { progress, type SshLog } from "./sshLog.ts"
+
+/** Explains the end of one destination's ssh processes. */
+export interface Explainer {
+  /** Waits for the end and fails with what it means. */
+  readonly ended: (
+    process: SshProcess,
+    phase: "opening" | "established"
+  ) => Effect.Effect<never, TransportError | ConfigurationError>
+  /** Fails once login has lasted longer than it may; a security key gets more time to be touched. */
+  readonly deadline: (process: SshProcess) => Effect.Effect<never, TransportError>
+}
+
+/** The key types in the answer of `ssh-keygen -l -F`: the word before each fingerprint. */
+const keyTypesIn = (answer: string): ReadonlyArray<string> =>
+  [...answer.matchAll(/(\S+) SHA256:\S+/g)].map((match) => match[1] ?? "")
+
+const isNowhere = (file: string): boolean => file === "/dev/null" || file.toLowerCase() === "none"
+
+/** Makes an {@link Explainer} for a destination. */
+export const make = (
+  ssh: OpenSsh["Service"],
+  host: LocalHost["Service"],
+  timing: Timings,
+  destination: Destination
+): Explainer => {
+  const target = Argv.target(destination, host.home)
+  const hops = (name: string) => Argv.hopTarget(destination, name, host.home)
+
+  /** Whether ssh would write an accepted key anywhere, by the effective `UserKnownHostsFile` of the host in question. */
+  const canRemember = Effect.fnUntraced(function*(hop: string | undefined) {
+    const asked = hop === undefined ? destination : new Destination({
+      host: hops(hop).host,
+      ...(destination.sshConfig === undefined ? undefined : { sshConfig: destination.sshConfig })
+    })
+    const answer = yield* Effect.option(ssh.resolve(asked))
+    if (Option.isNone(answer)) return true
+    const files = /^userknownhostsfile (.*)$/m.exec(answer.value)?.[1]?.trim().split(/\s+/) ?? []
+    return files.length === 0 || !files.every(isNowhere)
+  })
+
+  const explain = Effect.fnUntraced(function*(log: SshLog, exit: SshExit, phase: "opening" | "established") {
+    const query = knownHostsQuery(log)
+    const ended: Ended = {
+      log,
+      exit,
+      phase,
+      target,
+      hops,
+      knownKeyTypes: query === undefined ? [] : keyTypesIn(yield* ssh.knownHosts(query.name, query.file)),
+      ...(destination.identityFile === undefined ? undefined : { identityFile: destination.identityFile })
+    }
+    const error = classify(ended)
+    if (error._tag !== "TransportError" || error.reason._tag !== "HostKeyUnknown") return error
+    const rememberable = yield* canRemember(error.reason.hop)
+    return classify({ ...ended, rememberable: () => rememberable })
+  })
+
+  return {
+    ended: Effect.fnUntraced(function*(process, phase) {
+      const exit = yield* process.exit
+      const log = yield* SubscriptionRef.get(process.log)
+      return yield* Effect.flatMap(explain(log, exit, phase), Effect.fail)
+    }),
+    deadline: Effect.fnUntraced(function*(process) {
+      const rest = Duration.subtract(timing.deadlineWithSecurityKey, timing.deadline)
+      const log = yield* Effect.sleep(timing.deadline).pipe(Effect.andThen(SubscriptionRef.get(process.log)))
+      if (progress(log).waitingFor === undefined) {
+        return yield* expired({ log, target, hops, waited: Duration.toMillis(timing.deadline) })
+      }
+      yield* Effect.sleep(rest)
+      return yield* expired({
+        log: yield* SubscriptionRef.get(process.log),
+        target,
+        hops,
+        waited: Duration.toMillis(timing.deadlineWithSecurityKey)
+      })
+    })
+  }
+}
