@@ -105,6 +105,10 @@ if (sum.skipped > 0) {
   console.log(`\n${sum.skipped} SKIPPED${missing.length > 0 ? `; missing here: ${missing.join(", ")}` : ""}`)
   if (isCI) outcomes.push(outcome({ name: "no skips in CI", failed: 1 }))
 }
+if (filters.length > 0 && sum.passed + sum.failed + sum.skipped <= 1) {
+  console.log(`\nno test file's name contains ${filters.join(" or ")}`)
+  outcomes.push(outcome({ name: "something was tested", failed: 1 }))
+}
 const final = total(outcomes)
 process.exitCode = final.failed > 0 ? 1 : 0
 console.log(`\n${final.passed} passed, ${final.failed} failed${final.skipped > 0 ? `, ${final.skipped} skipped` : ""}`)

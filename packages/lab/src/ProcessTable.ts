@@ -29,13 +29,31 @@ const attempt = (read: () => string): string => {
   }
 }
 
+const kernelThreads = 2
+
+/** How often, 1 ms apart, to look again at a process that is between two programs. */
+const execTurns = 20
+
+const pause = (milliseconds: number): void => {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds)
+}
+
+/** Its arguments. While `execve` swaps programs there are none, and no environment: that passes. */
+const commandLine = (pid: number, parent: number): string => {
+  for (let turn = 0;; turn++) {
+    const text = attempt(() => Fs.readFileSync(`/proc/${pid}/cmdline`, "utf8")).replaceAll("\0", " ").trim()
+    const isDone = text !== "" || turn === execTurns || pid === kernelThreads || parent === kernelThreads
+    if (isDone || !Fs.existsSync(`/proc/${pid}`)) return text
+    pause(1)
+  }
+}
+
 const fromProc = (): ReadonlyArray<Details> =>
   Fs.readdirSync("/proc").filter((name) => /^\d+$/.test(name)).flatMap((name) => {
     const stat = attempt(() => Fs.readFileSync(`/proc/${name}/stat`, "utf8"))
     const [state, parent] = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
     if (state === undefined || parent === undefined || state === "Z" || state === "X") return []
-    const command = attempt(() => Fs.readFileSync(`/proc/${name}/cmdline`, "utf8")).replaceAll("\0", " ").trim()
-    // Kernel threads have no arguments.
+    const command = commandLine(Number(name), Number(parent))
     if (command === "") return []
     return [{
       pid: Number(name),

@@ -54,6 +54,7 @@ describe.skipIf(!Sshd.available)("Sshd", () => {
   it.live("its end takes the sessions, and the daemons that they left, with it", () =>
     Effect.gen(function*() {
       const scope = yield* Scope.make()
+      yield* Effect.addFinalizer(() => Scope.close(scope, Exit.void))
       const sshd = yield* Sshd.make().pipe(Scope.provide(scope))
       const client = yield* SshClient.make({ hosts: { box: sshd } })
       const held = yield* Process.spawn("ssh", ["-F", client.configFile, "box", "echo ready; exec sleep 1000"])
