@@ -3,7 +3,7 @@
  * `fetch` would hand `Authorization` to `HTTP_PROXY`), follows no redirect,
  * reads a bounded body.
  */
-import { Context, type Effect, type Redacted, Schema, type Scope } from "effect"
+import { Context, type Effect, Layer, type Redacted, Schema, type Scope } from "effect"
 
 /** The request got no complete answer: refused, reset, ended early. `detail` is the platform's text. */
 export class LoopbackHttpError extends Schema.TaggedError<LoopbackHttpError>()("LoopbackHttpError", {
@@ -63,4 +63,8 @@ export class LoopbackHttp extends Context.Service<LoopbackHttp, {
       request: { readonly path: string; readonly headers: Readonly<Record<string, string>> }
     ) => Effect.Effect<LoopbackReply>
   ) => Effect.Effect<{ readonly port: number }, LoopbackHttpError, Scope.Scope>
-}>()("@opencode-ai/ssh-tunnel/LoopbackHttp") {}
+}>()("@opencode-ai/ssh-tunnel/LoopbackHttp") {
+  /** Answers with what is given; members that are not given die when they are used. */
+  static readonly layerMock = (service: Partial<LoopbackHttp["Service"]>): Layer.Layer<LoopbackHttp> =>
+    Layer.mock(LoopbackHttp, service)
+}
