@@ -4,7 +4,7 @@ import { dirname, sep } from "node:path"
 import { violations } from "./lib/importRules.ts"
 
 process.chdir(dirname(import.meta.dirname))
-const files = globSync("{packages/*/{src,test,bench},examples,bench,scripts}/**/*.{ts,tsx}", {
+const files = globSync("{packages/*/{src,test,bench,scripts},examples,bench,scripts}/**/*.{ts,tsx}", {
   exclude: (name) => ["node_modules", "dist"].includes(name.split(sep).at(-1) ?? "")
 }).map((file) => file.replaceAll(sep, "/")).sort()
 const found = violations(new Map(files.map((file) => [file, readFileSync(file, "utf8")])))

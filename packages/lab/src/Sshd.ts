@@ -47,6 +47,8 @@ export interface Options {
   readonly logLevel?: "INFO" | "VERBOSE" | "DEBUG1" | "DEBUG2" | "DEBUG3"
   /** Default: a free one. */
   readonly port?: number
+  /** The name of its directory, e.g. with spaces; the remote HOME is below it. */
+  readonly directoryName?: string
 }
 
 /** A real sshd on 127.0.0.1 with throw-away keys: "the remote machine". */
@@ -77,7 +79,11 @@ export interface Sshd {
   readonly dropSessions: Effect.Effect<void>
   /** Ends listener and sessions at once; daemons that a session has left go on. */
   readonly stop: Effect.Effect<void>
-  /** Starts it again after {@link Sshd.stop}: same port, keys and HOME. */
+  /** Stops listener and sessions in their tracks (SIGSTOP): connections stay open, and nobody answers. */
+  readonly freeze: Effect.Effect<void>
+  /** Lets them go on after {@link Sshd.freeze}. */
+  readonly thaw: Effect.Effect<void>
+  /** Starts it again after {@link Sshd.stop}, or after its end: same port, keys and HOME. */
   readonly start: Effect.Effect<void, LabError>
   /** Ends everything that runs "on this machine", daemons included, as pulling the plug would. */
   readonly powerOff: Effect.Effect<void>
@@ -172,7 +178,9 @@ export const make: (options?: Options) => Effect.Effect<Sshd, LabError, Scope.Sc
   function*(options: Options = {}) {
     if (binary === undefined) return yield* new LabError({ message: "sshd is not installed" })
     const path = binary
-    const directory = yield* TempDirectory.make()
+    const directory = yield* TempDirectory.make(
+      options.directoryName === undefined ? {} : { name: options.directoryName }
+    )
     const home = Path.join(directory, "home")
     Fs.mkdirSync(Path.join(home, "tmp"), { recursive: true, mode: 0o700 })
     yield* preparePrivilegeSeparation
@@ -244,10 +252,13 @@ export const make: (options?: Options) => Effect.Effect<Sshd, LabError, Scope.Sc
       }).pipe(Scope.provide(scope), Effect.onError(() => Scope.close(scope, Exit.void)))
     })
 
-    const start = Effect.suspend(() => {
-      if (running !== undefined) return Effect.void
-      if (port !== undefined) return startOn(port)
-      return Port.free.pipe(
+    const start = Effect.gen(function*() {
+      if (running !== undefined) {
+        if (yield* running.process.isRunning) return
+        yield* stop
+      }
+      if (port !== undefined) return yield* startOn(port)
+      return yield* Port.free.pipe(
         Effect.flatMap(startOn),
         Effect.retry({ times: 5, while: (error) => error.message.includes("Address already in use") })
       )
@@ -283,6 +294,17 @@ export const make: (options?: Options) => Effect.Effect<Sshd, LabError, Scope.Sc
       )
     })
 
+    /** To the listener and every session, but not to what runs in them. */
+    const signalAll = (name: NodeJS.Signals) =>
+      Effect.suspend(() => {
+        if (running === undefined) return Effect.void
+        const { process } = running
+        return process.kill(name).pipe(
+          Effect.andThen(sessionsOf(running)),
+          Effect.flatMap((sessions) => ProcessTable.signal(sessions, name))
+        )
+      })
+
     const powerOff = stop.pipe(Effect.andThen(killAll(ProcessTable.find(daemons))))
 
     yield* Effect.addFinalizer(() => powerOff)
@@ -308,6 +330,8 @@ export const make: (options?: Options) => Effect.Effect<Sshd, LabError, Scope.Sc
       ),
       pid: Effect.sync(() => running?.process.pid),
       dropSessions,
+      freeze: signalAll("SIGSTOP"),
+      thaw: signalAll("SIGCONT"),
       stop,
       start,
       powerOff,

@@ -4,8 +4,11 @@ import * as Process from "@opencode-ai/ssh-lab/Process"
 import * as SshClient from "@opencode-ai/ssh-lab/SshClient"
 import * as Sshd from "@opencode-ai/ssh-lab/Sshd"
 import * as SshKey from "@opencode-ai/ssh-lab/SshKey"
-import { Effect, Exit, Scope } from "effect"
+import { Effect, Exit, Option, Schedule, Scope } from "effect"
 import * as Fs from "node:fs"
+
+const awaitClosed = (port: number) =>
+  Port.isListening(port).pipe(Effect.repeat({ schedule: Schedule.spaced("5 millis"), while: (open) => open }))
 
 describe.skipIf(!Sshd.available)("Sshd", () => {
   it.live("lets the user's ssh in, counts logins, isolates HOME", () =>
@@ -84,6 +87,35 @@ describe.skipIf(!Sshd.available)("Sshd", () => {
       assert.isFalse(yield* Port.isListening(sshd.port))
       yield* sshd.start
       assert.strictEqual((yield* client.ssh("box", "exit 8")).code, 8)
+    }))
+
+  it.live("starts again after somebody killed it", () =>
+    Effect.gen(function*() {
+      const sshd = yield* Sshd.make({ directoryName: "a machine" })
+      const client = yield* SshClient.make({ hosts: { box: sshd } })
+      const held = yield* Process.spawn("ssh", ["-F", client.configFile, "box", "echo ready; exec sleep 1000"])
+      yield* held.stdout.waitFor("ready")
+      const listener = yield* sshd.pid
+      yield* Effect.sync(() => process.kill(listener ?? 0, "SIGKILL"))
+      yield* awaitClosed(sshd.port)
+      yield* sshd.start
+      assert.strictEqual((yield* client.ssh("box", "exit 9")).code, 9)
+      assert.strictEqual((yield* held.exit).code, 255)
+    }))
+
+  it.live("freezes: the connection stays and nobody answers, until it thaws", () =>
+    Effect.gen(function*() {
+      const sshd = yield* Sshd.make()
+      const client = yield* SshClient.make({ hosts: { box: sshd } })
+      const held = yield* Process.spawn("ssh", ["-F", client.configFile, "box", "echo ready; exec cat"])
+      yield* held.stdout.waitFor("ready")
+      yield* sshd.freeze
+      assert.isTrue(yield* Port.isListening(sshd.port))
+      yield* held.write("echo\n")
+      const answer = yield* held.stdout.waitFor("echo").pipe(Effect.timeoutOption("200 millis"))
+      assert.isTrue(Option.isNone(answer))
+      yield* sshd.thaw
+      yield* held.stdout.waitFor("echo")
     }))
 
   it.live("runs commands by another login shell", () =>
