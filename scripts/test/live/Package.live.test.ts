@@ -52,8 +52,9 @@ describe("the published package", () => {
             module: "NodeNext",
             types: ["node"],
             exactOptionalPropertyTypes: true,
-            // Our declarations are checked too, so nothing may be missing beside them.
-            skipLibCheck: true
+            lib: ["ESNext", "DOM", "DOM.AsyncIterable"],
+            // Declarations are checked too, so nothing may be missing beside them.
+            skipLibCheck: false
           },
           files: ["program.ts"]
         })
