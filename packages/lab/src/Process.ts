@@ -17,7 +17,6 @@ export interface Process {
   readonly stderr: Log.Log
   /** Waits for its end. */
   readonly exit: Effect.Effect<Exit>
-  readonly isRunning: Effect.Effect<boolean>
   /** Sends a signal to the process (default) or to its whole group. A process that is gone is no error. */
   readonly kill: (signal: NodeJS.Signals, target?: "process" | "group") => Effect.Effect<void>
   /** Writes to its stdin. */
@@ -84,7 +83,6 @@ const start = (
         stdout,
         stderr,
         exit,
-        isRunning: Effect.sync(() => !isGone()),
         kill: (signal, target = "process") =>
           Effect.sync(() => {
             if (target === "group") return signalGroup(pid, signal)

@@ -254,7 +254,8 @@ export const make: (options?: Options) => Effect.Effect<Sshd, LabError, Scope.Sc
 
     const start = Effect.gen(function*() {
       if (running !== undefined) {
-        if (yield* running.process.isRunning) return
+        // The port tells at once what the event of its end tells a moment later.
+        if (port !== undefined && (yield* Port.isListening(port))) return
         yield* stop
       }
       if (port !== undefined) return yield* startOn(port)
