@@ -130,7 +130,8 @@ const block = (entries: typeof policy): string =>
 export const overlay = (input: OverlayInput): Result.Result<string, SshConfigInvalid> =>
   Result.gen(function*() {
     const platform = input.platform ?? "posix"
-    const files = input.userConfig === "none"
+    // Who says /dev/null means none; as an included file it would be refused, because others may write it.
+    const files = input.userConfig === "none" || input.userConfig === "/dev/null"
       ? []
       : input.userConfig !== undefined
       ? [expandHome(input.userConfig, input.home)]

@@ -65,6 +65,7 @@ Match all
     assert.deepStrictEqual(includes({ home: "/h", userConfig: "/etc/x" }), ["Include \"/etc/x\""])
     assert.deepStrictEqual(includes({ home: "/h", userConfig: "~/x" }), ["Include \"/h/x\""])
     assert.deepStrictEqual(includes({ home: "/h", userConfig: "none" }), [])
+    assert.deepStrictEqual(includes({ home: "/h", userConfig: "/dev/null" }), [])
     assert.deepStrictEqual(includes({ home: "/h", systemConfig: "/opt/ssh_config" }), [
       "Include \"/h/.ssh/config\"",
       "Include \"/opt/ssh_config\""
