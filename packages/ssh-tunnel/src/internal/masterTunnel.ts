@@ -39,12 +39,13 @@ export const rejectionsOf = (process: SshProcess, localPort: number): Forward["r
     Stream.map((event) => (event as Extract<SshLog.SshEvent, { _tag: "Rejected" }>).rejection)
   )
 
-/** Waits for the news that a port could not be bound; the subscription must be older than the attempt. */
-export const bindFailure = (subscription: PubSub.Subscription<SshLog.SshEvent>, localPort: number) =>
+type BindResult = Extract<SshLog.SshEvent, { _tag: "Listening" | "BindFailed" }>
+
+/** Waits for the news how a port was bound; the subscription must be older than the attempt. */
+export const bindResult = (subscription: PubSub.Subscription<SshLog.SshEvent>, localPort: number) =>
   PubSub.take(subscription).pipe(
     Effect.repeat({
-      until: (event): event is Extract<SshLog.SshEvent, { _tag: "BindFailed" }> =>
-        event._tag === "BindFailed" && event.localPort === localPort
+      until: (event): event is BindResult => event._tag !== "Rejected" && event.localPort === localPort
     })
   )
 
@@ -105,8 +106,9 @@ export const make = Effect.gen(function*() {
       const events = yield* PubSub.subscribe(master.events)
       const end = yield* ssh.run(Argv.controlForward({ socket, localPort, remotePort }))
       if (Option.isSome(end) && end.value.code === 0) return localPort
-      const failure = yield* Effect.raceFirst(bindFailure(events, localPort), closed).pipe(
-        Effect.timeoutOption(timing.lastWords)
+      const failure = yield* Effect.raceFirst(bindResult(events, localPort), closed).pipe(
+        Effect.timeoutOption(timing.lastWords),
+        Effect.map(Option.filter((event) => event._tag === "BindFailed"))
       )
       if (Option.isSome(failure) && failure.value.taken) return yield* new PortTaken({ port: localPort })
       return yield* new TransportError({

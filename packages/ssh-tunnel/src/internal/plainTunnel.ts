@@ -18,7 +18,7 @@ import type { Forward, LocalPortChoice, OpenTunnel, RemoteCommand } from "../Tun
 import * as Argv from "./argv.ts"
 import * as Explain from "./explain.ts"
 import { bindLocalPort, PortTaken } from "./localPort.ts"
-import { bindFailure, type Opening, rejectionsOf, reportProgress } from "./masterTunnel.ts"
+import { bindResult, type Opening, rejectionsOf, reportProgress } from "./masterTunnel.ts"
 import * as SshLog from "./sshLog.ts"
 
 type Failure = TransportError | ConfigurationError
@@ -40,13 +40,6 @@ export const make = Effect.gen(function*() {
     const last = yield* SubscriptionRef.make(Option.none<SshProcess>())
     const base = { config, destination, home: host.home }
 
-    const listens = Effect.fnUntraced(function*(process: SshProcess, localPort: number) {
-      yield* SubscriptionRef.changes(process.log).pipe(
-        Stream.filter((log) => log.listening === localPort),
-        Stream.runHead
-      )
-    })
-
     /** Starts one ssh that listens on the port, in a scope of its own. */
     const start = Effect.fnUntraced(function*(localPort: number, remotePort: number) {
       const own = yield* Scope.fork(scope)
@@ -55,11 +48,14 @@ export const make = Effect.gen(function*() {
         yield* SubscriptionRef.set(last, Option.some(process))
         const events = yield* PubSub.subscribe(process.events)
         yield* Effect.raceAllFirst([
-          listens(process, localPort),
           Effect.flatMap(
-            bindFailure(events, localPort),
-            ({ taken }): Effect.Effect<never, Failure | PortTaken> =>
-              taken ? Effect.fail(new PortTaken({ port: localPort })) : explain.ended(process, "opening")
+            bindResult(events, localPort),
+            (event): Effect.Effect<void, Failure | PortTaken> =>
+              event._tag === "Listening"
+                ? Effect.void
+                : event.taken
+                ? Effect.fail(new PortTaken({ port: localPort }))
+                : explain.ended(process, "opening")
           ),
           explain.ended(process, "opening"),
           explain.deadline(process),
