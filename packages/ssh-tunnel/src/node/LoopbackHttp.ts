@@ -7,7 +7,7 @@
  */
 import { Deferred, Duration, Effect, Exit, FiberSet, Layer, Redacted } from "effect"
 import * as Http from "node:http"
-import type * as Net from "node:net"
+import * as Net from "node:net"
 import {
   LoopbackHttp,
   LoopbackHttpError,
@@ -118,8 +118,6 @@ const hold = Effect.fn("LoopbackHttp.hold")(function*(request: LoopbackRequest) 
   const closed = yield* Deferred.make<void>()
   const response = yield* send(request, agent, (socket) => {
     socket.once("close", () => Deferred.doneUnsafe(closed, Exit.void))
-    // Last words before the end (a 408, say) would hide the end if nobody read them.
-    socket.once("free", () => socket.resume())
   })
   return { response, closed: Deferred.await(closed) }
 })
@@ -148,23 +146,26 @@ const write = (response: Http.ServerResponse, { body = "", headers, status }: Lo
   response.writeHead(status, { ...headers, "content-length": bytes.length, connection: "close" }).end(bytes)
 }
 
-/** Listens on a free port until the scope closes; then every connection is cut. */
+/**
+ * Listens on a free port until the scope closes; then every connection is cut.
+ * A connection has `limit` for its one request and the answer.
+ *
+ * The listener is `node:net`'s: Bun's HTTP server does not tell of a connection
+ * before its first byte, so nobody could limit or cut it.
+ */
 const listen = (limit: Duration.Duration, onRequest: Http.RequestListener) =>
   Effect.acquireRelease(
     Effect.callback<{ readonly port: number; readonly close: Effect.Effect<void> }, LoopbackHttpError>((resume) => {
-      const milliseconds = Duration.toMillis(limit)
+      const http = Http.createServer({ maxHeaderSize }, onRequest)
       const sockets = new Set<Net.Socket>()
-      const server = Http.createServer({
-        maxHeaderSize,
-        headersTimeout: milliseconds,
-        requestTimeout: milliseconds,
-        connectionsCheckingInterval: milliseconds / 4
-      }, onRequest)
-      // Bun's check of request times passes over a connection that never said anything.
-      server.timeout = milliseconds
-      server.on("connection", (socket: Net.Socket) => {
+      const server = Net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+        const timer = setTimeout(() => socket.destroy(), Duration.toMillis(limit))
         sockets.add(socket)
-        socket.once("close", () => sockets.delete(socket))
+        socket.once("close", () => {
+          clearTimeout(timer)
+          sockets.delete(socket)
+        })
+        http.emit("connection", socket)
       })
       const close = Effect.callback<void>((resume) => {
         server.close(() => resume(Effect.void))

@@ -278,7 +278,7 @@ describe("conclude", () => {
       assert.strictEqual(reason._tag, ranked[Math.min(...ranks)]?.[1])
       assert.strictEqual(reason.remotePort, 4096)
       const start = Math.abs(seed) % answers.length
-      const rotated = [...answers.slice(start), ...answers.slice(0, start)].reverse()
+      const rotated = [...answers.slice(start), ...answers.slice(0, start)].toReversed()
       assert.deepStrictEqual(conclude(rotated, round), reason)
     }))
 })
