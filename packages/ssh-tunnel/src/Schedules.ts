@@ -81,7 +81,7 @@ const defaults: Timings = {
   fileLock: Duration.seconds(10),
   fileLockCheck: Duration.millis(250),
   fileSettle: Duration.millis(100),
-  doorLinger: Duration.seconds(2)
+  doorLinger: Duration.seconds(1)
 }
 
 /** The durations in force; override by providing another value. */
