@@ -4,21 +4,26 @@ import * as Hex from "effect/encoding/Hex"
 import { ConfigurationError, InvalidProfile, ProfileNotFound } from "./ConfigurationError.ts"
 import { LocalPath, Port, ProxyJump, User } from "./Destination.ts"
 import { noBootstrap, Profile, ProfileId } from "./Profile.ts"
+import type { ProfileProblem } from "./ProfileFile.ts"
 
 /**
  * The profile that a person means: the one with this id, else the one with
  * this name. Fails with `ProfileNotFound`; with `InvalidProfile` when several
- * have the name, because a guess could connect to the wrong machine.
+ * have the name, because a guess could connect to the wrong machine, or when
+ * it is one of `problems` (`ProfileRepo.problems`).
  */
 export const resolveProfile = (
   profiles: ReadonlyArray<Profile>,
-  nameOrId: string
+  nameOrId: string,
+  problems: ReadonlyArray<ProfileProblem> = []
 ): Result.Result<Profile, ConfigurationError> => {
   const byId = profiles.find(({ id }) => id === nameOrId)
   if (byId !== undefined) return Result.succeed(byId)
   const [byName, ...others] = profiles.filter(({ name }) => name === nameOrId)
   if (byName === undefined) {
-    return Result.fail(new ConfigurationError({ reason: new ProfileNotFound({ profile: nameOrId }) }))
+    const problem = problems.find(({ id, name }) => id === nameOrId || name === nameOrId)
+    const reason = problem?.reason ?? new ProfileNotFound({ profile: nameOrId })
+    return Result.fail(new ConfigurationError({ reason }))
   }
   if (others.length === 0) return Result.succeed(byName)
   const ids = [byName, ...others].map(({ id }) => id).join(", ")

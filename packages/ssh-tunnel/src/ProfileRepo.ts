@@ -61,9 +61,9 @@ interface DocumentStore {
  *   never written.
  */
 export class ProfileRepo extends Context.Service<ProfileRepo, {
-  /** The valid profiles. */
+  /** The valid profiles. Show `problems` with them: those are the user's profiles as well. */
   readonly list: Effect.Effect<ReadonlyArray<Profile>, ConfigurationError>
-  /** The entries of the file that are no valid profiles; tell people about them. They are kept, and `remove` takes their id. */
+  /** The entries of the file that are no valid profiles. They are kept, and `remove` takes their id. */
   readonly problems: Effect.Effect<ReadonlyArray<ProfileProblem>, ConfigurationError>
   /** Fails with `ProfileNotFound`, or `InvalidProfile` when the entry with this id is no valid profile. */
   readonly get: (id: ProfileId) => Effect.Effect<Profile, ConfigurationError>
@@ -191,7 +191,7 @@ const fileStore = Effect.fnUntraced(function*(path: string) {
       Effect.forEach(
         contents(document).problems,
         ({ id, index, reason }) =>
-          Effect.logWarning(`Profile ${id ?? `number ${index + 1}`} of ${path} is not used: ${reason.message}`),
+          Effect.logDebug(`Profile ${id ?? `number ${index + 1}`} of ${path} is not used: ${reason.message}`),
         { discard: true }
       )
     )

@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result, Schema } from "effect"
+import { InvalidProfile } from "../src/ConfigurationError.ts"
 import { Profile, ProfileId } from "../src/Profile.ts"
 import { draftProfiles, findById, fromDraft, newProfileId, resolveProfile, sameProfiles } from "../src/ProfileDraft.ts"
+import { ProfileProblem } from "../src/ProfileFile.ts"
 import { profile, profileId } from "./ProfileFixtures.ts"
 
 const reasonOf = <A>(result: Result.Result<A, { readonly reason: { readonly _tag: string } }>) =>
@@ -21,6 +23,11 @@ describe("ProfileDraft", () => {
     const several = resolveProfile(profiles, "Home")
     assert.strictEqual(reasonOf(several), "InvalidProfile")
     assert.include(Result.isFailure(several) ? several.failure.message : "", "c, d")
+    const reason = new InvalidProfile({ path: "host", detail: "no" })
+    const problems = [new ProfileProblem({ index: 4, id: "e", name: "Broken", reason })]
+    assert.strictEqual(reasonOf(resolveProfile(profiles, "e", problems)), "InvalidProfile")
+    assert.strictEqual(reasonOf(resolveProfile(profiles, "Broken", problems)), "InvalidProfile")
+    assert.strictEqual(reasonOf(resolveProfile(profiles, "x", problems)), "ProfileNotFound")
   })
 
   it.effect.prop("a new id is valid whatever the name is, and two are different", [
