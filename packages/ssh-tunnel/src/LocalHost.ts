@@ -3,7 +3,7 @@
  * `@opencode-ai/ssh-tunnel/node` implements it for Node and Bun; nothing else
  * in this package touches the platform.
  */
-import { Context, type Effect, type Option, type PlatformError, type Scope, type Stream } from "effect"
+import { Context, Effect, Layer, type Option, type PlatformError, type Scope, type Stream } from "effect"
 
 /** A process as others may be mistaken for it after pid reuse: only pid and start time together name it. */
 export interface ProcessIdentity {
@@ -54,4 +54,20 @@ export class LocalHost extends Context.Service<LocalHost, {
   >
   /** Cryptographically random bytes. */
   readonly randomBytes: (length: number) => Effect.Effect<Uint8Array>
-}>()("@opencode-ai/ssh-tunnel/LocalHost") {}
+}>()("@opencode-ai/ssh-tunnel/LocalHost") {
+  /** A quiet Linux machine of a user `me`; what is not given dies when it is used. */
+  static readonly layerMock = (service: Partial<LocalHost["Service"]> = {}): Layer.Layer<LocalHost> =>
+    Layer.mock(LocalHost, {
+      platform: "posix",
+      system: "linux 6.1.0",
+      runtime: "node 24.0.0",
+      environment: {},
+      home: "/home/me",
+      username: "me",
+      uid: 1000,
+      temporaryDirectory: "/tmp",
+      self: { pid: 1000, startTime: "1" },
+      freePort: Effect.die("no free port was given"),
+      ...service
+    })
+}

@@ -3,14 +3,12 @@ import * as FakeServer from "@opencode-ai/ssh-lab/FakeServer"
 import * as Port from "@opencode-ai/ssh-lab/Port"
 import * as SshClient from "@opencode-ai/ssh-lab/SshClient"
 import * as Sshd from "@opencode-ai/ssh-lab/Sshd"
-import { Effect, Exit, Fiber, Layer, Redacted, Scope, Stream } from "effect"
+import { Effect, Exit, Fiber, Redacted, Scope, Stream } from "effect"
 import * as Net from "node:net"
 import type { Strategy } from "../../src/ConnectionState.ts"
 import { Destination } from "../../src/Destination.ts"
-import { layerPlatform, layerTransport } from "../../src/node/transport.ts"
+import { layerRemote as layer } from "../../src/node/index.ts"
 import { Tunnel } from "../../src/Tunnel.ts"
-
-const layer = layerTransport.pipe(Layer.provide(layerPlatform))
 
 const get = (port: number) =>
   Effect.tryPromise(async () =>

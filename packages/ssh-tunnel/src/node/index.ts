@@ -1,0 +1,77 @@
+/**
+ * The live layers for Node (>= 22.19) and Bun: the only place of this package
+ * that touches the platform.
+ *
+ * **Example** (Connecting a saved profile)
+ *
+ * ```ts
+ * import { Connections, ProfileId } from "@opencode-ai/ssh-tunnel"
+ * import { layer } from "@opencode-ai/ssh-tunnel/node"
+ * import { Effect } from "effect"
+ *
+ * const program = Effect.gen(function*() {
+ *   const connections = yield* Connections
+ *   const id = ProfileId.make("my-profile")
+ *   yield* connections.connect(id)
+ *   const { url } = yield* connections.settled(id)
+ *   return url
+ * }).pipe(Effect.provide(layer))
+ * ```
+ */
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { Layer } from "effect"
+import { Bootstrap } from "../Bootstrap.ts"
+import { Connections } from "../Connections.ts"
+import { CredentialStore } from "../CredentialStore.ts"
+import { Discovery } from "../Discovery.ts"
+import { Door } from "../Door.ts"
+import { LocalPorts } from "../LocalPorts.ts"
+import { OpenSsh } from "../OpenSsh.ts"
+import { ProfileRepo } from "../ProfileRepo.ts"
+import { Reaper } from "../Reaper.ts"
+import { RuntimeDirectory } from "../RuntimeDirectory.ts"
+import { SshConfig } from "../SshConfig.ts"
+import { Tunnel } from "../Tunnel.ts"
+import * as LocalHost from "./LocalHost.ts"
+import * as LoopbackHttp from "./LoopbackHttp.ts"
+
+/** What the services ask of the platform: files, processes, this machine, and HTTP on loopback. */
+export const layerPlatform = Layer.mergeAll(NodeServices.layer, LocalHost.layer, LoopbackHttp.layer)
+
+/** `ssh` itself: one runtime directory and one reaper for all that is built from this constant. */
+export const layerOpenSsh = OpenSsh.layerNoDeps.pipe(
+  Layer.provideMerge(Reaper.layer),
+  Layer.provideMerge(RuntimeDirectory.layer),
+  Layer.provide(layerPlatform)
+)
+
+/** The hosts of the user's ssh config and their effective parameters. */
+export const layerSshConfig = SshConfig.layerNoDeps.pipe(Layer.provide(layerOpenSsh), Layer.provide(layerPlatform))
+
+/** Tunnels, and what bootstrap does over them. */
+export const layerRemote = Layer.merge(
+  Tunnel.layerNoDeps.pipe(Layer.provide(layerOpenSsh)),
+  Bootstrap.layerMock({})
+).pipe(Layer.provide(layerPlatform))
+
+/** The user's profiles, and the local port that each of them used last: files of the data directory. */
+export const layerProfiles = Layer.merge(ProfileRepo.layer, LocalPorts.layer).pipe(Layer.provide(layerPlatform))
+
+/**
+ * Connections over the system's ssh, and the door into their servers. The
+ * profiles, their local ports and the passwords are the caller's choice.
+ */
+export const layerConnections = Layer.merge(
+  Connections.layerNoDeps.pipe(
+    Layer.provide(Discovery.layerNoDeps),
+    Layer.provideMerge(layerRemote)
+  ),
+  Door.layer
+).pipe(Layer.provide(layerPlatform))
+
+/** Everything, with profiles in the user's data directory and passwords in memory only. */
+export const layer = layerConnections.pipe(
+  Layer.provideMerge(layerSshConfig),
+  Layer.provideMerge(layerProfiles),
+  Layer.provideMerge(CredentialStore.layerMemory())
+)
