@@ -266,15 +266,20 @@ describe("secured", () => {
         assert.isFalse((yield* find(forwardTo(1), { credentials })).secured)
       })))
 
-  it.effect("a twin that stays unanswered proves nothing, and is not waited for long", () =>
-    withAnswers(guarded("/global/health", v1, Effect.never), () =>
-      Effect.gen(function*() {
-        const round = yield* Effect.forkChild(find(forwardTo(1), { credentials }))
-        yield* TestClock.adjust(Duration.subtract(Timing.defaults.securedGrace, Duration.millis(1)))
-        assert.isUndefined(round.pollUnsafe())
-        yield* TestClock.adjust("1 millis")
-        assert.isFalse((yield* Fiber.join(round)).secured)
-      })))
+  it.effect("a twin that stays unanswered proves nothing, and is waited for alone and not long", () =>
+    withAnswers(
+      ({ authorization, path }) =>
+        authorization !== undefined && path === "/global/health" ? Effect.succeed(v1) : Effect.never,
+      (log) =>
+        Effect.gen(function*() {
+          const round = yield* Effect.forkChild(find(forwardTo(1), { credentials }))
+          yield* TestClock.adjust(Duration.subtract(Timing.defaults.securedGrace, Duration.millis(1)))
+          assert.isUndefined(round.pollUnsafe())
+          assert.sameMembers([...(yield* Ref.get(log)).interrupted], paths.slice(1).map((path) => `${path}!`))
+          yield* TestClock.adjust("1 millis")
+          assert.isFalse((yield* Fiber.join(round)).secured)
+        })
+    ))
 
   it.effect("an unlikely endpoint gets its twin when it has won", () =>
     withAnswers(guarded("/api/status", info, Effect.succeed(json({}, 401))), (log) =>
