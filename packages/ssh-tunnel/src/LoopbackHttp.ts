@@ -42,13 +42,22 @@ export interface LoopbackReply {
   readonly body?: string
 }
 
-/** See the module. Interrupting a request closes its socket. */
+/**
+ * See the module. Interrupting a request closes its socket; there is no time
+ * limit but the caller's.
+ */
 export class LoopbackHttp extends Context.Service<LoopbackHttp, {
   readonly get: (request: LoopbackRequest) => Effect.Effect<LoopbackResponse, LoopbackHttpError>
   /**
    * Makes the request on a connection of its own and keeps that connection idle
    * afterwards. The returned effect completes when the other end closes it:
    * through a forward a dying server's FIN arrives within some 40 ms.
+   *
+   * **Gotchas**
+   *
+   * A live server may close an idle connection too (OpenCode keeps it for more
+   * than 200 s), or keep none at all; then, and when the body was longer than
+   * `maxBytes`, it is over at once. So an end is a reason to probe, not a verdict.
    */
   readonly hold: (
     request: LoopbackRequest
@@ -57,7 +66,13 @@ export class LoopbackHttp extends Context.Service<LoopbackHttp, {
     LoopbackHttpError,
     Scope.Scope
   >
-  /** Serves GET requests on 127.0.0.1 and a free port until the scope closes. Only requests whose Host is that address are passed on. */
+  /**
+   * Serves GET requests on 127.0.0.1 and a free port until the scope closes.
+   * Only requests whose Host is 127.0.0.1 or localhost with that port are
+   * passed on (else 421; another method is 405); `path` includes the query.
+   * One request per connection, within `Timing.pageRequest`. A handler that
+   * dies is an answer of 500; one whose client goes away is interrupted.
+   */
   readonly serve: (
     handler: (
       request: { readonly path: string; readonly headers: Readonly<Record<string, string>> }
