@@ -4,11 +4,7 @@ import { defineConfig } from "vitest/config"
 const isBun = process.versions["bun"] !== undefined
 const pool = isBun ? "threads" : "forks"
 
-/**
- * One file at a time on Bun: its threads share one process, and the check for leftovers could not tell whose child or
- * listener it sees.
- */
-const maxWorkers = isBun ? 1 : Number(process.env["OPENCODE_SSH_TEST_WORKERS"] ?? 2)
+const maxWorkers = Number(process.env["OPENCODE_SSH_TEST_WORKERS"] ?? 2)
 
 const live = ["packages/*/test/live/**/*.live.test.ts", "scripts/test/live/**/*.live.test.ts"]
 
@@ -27,6 +23,10 @@ const liveProject = (name: string, include: Array<string>) => ({
     include,
     pool,
     isolate: true,
+    // After the unit suites. One file at a time on Bun: its threads share one process, and the check for leftovers
+    // could not tell whose child or listener it sees.
+    sequence: { groupOrder: 1 },
+    maxWorkers: isBun ? 1 : maxWorkers,
     setupFiles: ["scripts/vitest/leftovers.ts"],
     testTimeout: 60_000,
     hookTimeout: 60_000,
@@ -36,7 +36,6 @@ const liveProject = (name: string, include: Array<string>) => ({
 
 export default defineConfig({
   test: {
-    maxWorkers,
     projects: [
       {
         test: {
@@ -44,6 +43,7 @@ export default defineConfig({
           include: ["packages/*/test/**/*.test.ts", "scripts/test/**/*.test.ts"],
           exclude: ["**/node_modules/**", "**/test/live/**", "**/*.soak.test.ts"],
           pool,
+          maxWorkers,
           isolate: false,
           testTimeout: 15_000
         }
@@ -55,6 +55,8 @@ export default defineConfig({
           name: "soak",
           include: ["packages/*/test/**/*.soak.test.ts"],
           pool,
+          sequence: { groupOrder: 2 },
+          maxWorkers: 1,
           setupFiles: ["scripts/vitest/leftovers.ts"],
           testTimeout: 3_600_000,
           hookTimeout: 120_000

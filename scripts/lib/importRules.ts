@@ -79,7 +79,9 @@ const checkRelative = (file: string, specifier: string): string | undefined => {
   const target = resolve(file, specifier)
   const { area, packageName } = partOf(file)
   const targetPart = partOf(target)
-  if (targetPart.packageName !== packageName) {
+  // The workspace's own tools record and generate what belongs inside a package, and its tests run them.
+  const isTool = area === "scripts" || (area === "test" && targetPart.area === "scripts")
+  if (targetPart.packageName !== packageName && !isTool) {
     return "reaches into another package by a path: import it by its name"
   }
   if (packageName === undefined || area !== "src") return undefined

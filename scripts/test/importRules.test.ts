@@ -58,6 +58,12 @@ describe("import directions", () => {
     refused("examples/a.ts", "import { x } from \"../packages/ssh-tunnel/src/internal/argv.ts\"", "by its name")
   })
 
+  it("the workspace's tools may look inside, and be tested from inside", () => {
+    allowed("scripts/record.ts", "import { x } from \"../packages/ssh-tunnel/src/internal/argv.ts\"")
+    allowed("packages/ssh-tunnel/test/A.test.ts", "import { x } from \"../../../scripts/generate.ts\"")
+    refused("packages/ssh-tunnel/src/A.ts", "import { x } from \"../../../scripts/generate.ts\"", "by its name")
+  })
+
   it("finds cycles of values, not of types, and names the way", () => {
     const a = "packages/ssh-tunnel/src/A.ts"
     const b = "packages/ssh-tunnel/src/B.ts"
