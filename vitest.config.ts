@@ -10,7 +10,10 @@ const live = ["packages/*/test/live/**/*.live.test.ts", "scripts/test/live/**/*.
 
 /** The live suites that run on Bun as well: those whose behaviour depends on the runtime (processes, sockets, files). */
 const liveOnBun = [
-  "packages/lab/test/live/Sshd.live.test.ts"
+  "packages/lab/test/live/Sshd.live.test.ts",
+  "packages/ssh-tunnel/test/live/Discovery.live.test.ts",
+  "packages/ssh-tunnel/test/live/ProfileRepo.live.test.ts",
+  "packages/ssh-tunnel/test/live/Tunnel.live.test.ts"
 ]
 
 /**

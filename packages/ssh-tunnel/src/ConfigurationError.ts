@@ -179,7 +179,9 @@ export class ProfileStoreUnwritable extends Schema.TaggedError<ProfileStoreUnwri
     return false
   }
   get remedy() {
-    return remedy("Free some space or correct the permissions, then save again.")
+    return remedy(
+      "Mend what the message names (space, permissions, another program that holds the file), then save again."
+    )
   }
 }
 

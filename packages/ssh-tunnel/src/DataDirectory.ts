@@ -11,9 +11,10 @@ import { LocalHost } from "./LocalHost.ts"
  *
  * **Gotchas**
  *
- * `~` is the home of the passwd entry, as everywhere in this package; a
- * relative `XDG_DATA_HOME` is ignored, as the XDG Base Directory Specification
- * says. Nothing is created here.
+ * `~` is `$HOME` here, as for OpenCode's own data, and only without one the
+ * home of the passwd entry, which is what ssh means by it. A relative
+ * `XDG_DATA_HOME` is ignored, as the XDG Base Directory Specification says.
+ * Nothing is created here.
  */
 export class DataDirectory extends Context.Service<DataDirectory, {
   /** Absolute. */
@@ -29,7 +30,7 @@ export class DataDirectory extends Context.Service<DataDirectory, {
       const directories = UserDirectories.make({
         platform: platform === "windows" ? "win32" : system.startsWith("darwin") ? "darwin" : "linux"
       })
-      const variables = Object.entries({ ...environment, HOME: home, USERPROFILE: home })
+      const variables = Object.entries({ HOME: home, USERPROFILE: home, ...environment })
         .flatMap(([name, value]) => value === undefined ? [] : [[name, value] as const])
       return {
         path: yield* directories.data("opencode").pipe(

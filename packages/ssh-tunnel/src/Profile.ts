@@ -4,7 +4,7 @@ import { Destination, Host, LocalPath, Port, ProxyJump, SshConfigFile, User } fr
 
 /** A profile's identity: letters, digits, `.`, `_`, `-`; at most 64 characters. Given once, never changed. */
 export const ProfileId = Schema.String.check(
-  Schema.isPattern(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, { expected: "a profile id" })
+  Schema.isPattern(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/u, { expected: "a profile id" })
 ).pipe(Schema.brand("ProfileId"))
 export type ProfileId = typeof ProfileId.Type
 
@@ -29,7 +29,7 @@ export type BootstrapSettings = typeof BootstrapSettings.Type
 export const noBootstrap: BootstrapSettings = { enabled: false, lifetime: "persistent" }
 
 // eslint-disable-next-line no-control-regex -- control characters are what this refuses
-const namePattern = /^[^\u0000-\u001f\u007f]{1,200}$/
+const namePattern = /^[^\u0000-\u001f\u007f]{1,200}$/u
 
 /** The text a person calls the profile by: 1 to 200 characters on one line. */
 export const ProfileName = Schema.String.check(Schema.isPattern(namePattern, { expected: "a name on one line" }))
@@ -52,10 +52,10 @@ export class Profile extends Schema.Class<Profile>("@opencode-ai/ssh-tunnel/Prof
   /** Pins the local port: when it is taken, connecting fails with `LocalPortInUse`. Absent: kept over restarts where possible. */
   localPort: Schema.optionalKey(Port),
   bootstrap: BootstrapSettings,
-  /** Supported server versions in npm's range syntax; absent: the host application's default. */
+  /** Supported server versions in npm's range syntax, `||` may also name one version; absent: the host application's default. */
   versionRange: Schema.optionalKey(Schema.String.check(Schema.isMaxLength(256))),
   /** The server's Basic user name; `opencode` when absent. Passwords live in the CredentialStore. */
-  username: Schema.optionalKey(Schema.String.check(Schema.isPattern(/^[^:\u0000-\u001f\u007f]{1,128}$/)))
+  username: Schema.optionalKey(Schema.String.check(Schema.isPattern(/^[^:\u0000-\u001f\u007f]{1,128}$/u)))
 }) {
   /** The part of the profile that ssh needs. */
   get destination(): Destination {

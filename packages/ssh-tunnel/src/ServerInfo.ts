@@ -16,6 +16,6 @@ export class ServerInfo extends Schema.Class<ServerInfo>("@opencode-ai/ssh-tunne
   /** The health endpoint that answered, e.g. `/global/health`. */
   path: Schema.String,
   pid: Schema.optionalKey(Schema.Int),
-  /** `false`: it answered without a password, so every local user over there can use it. */
+  /** `false`: it answered without a password, or did not show in time that it wants one; every local user over there may use it. */
   secured: Schema.Boolean
 }) {}

@@ -388,7 +388,7 @@ describe("DataDirectory", () => {
   it.effect("follows the environment, then the platform", () =>
     Effect.gen(function*() {
       assert.strictEqual(yield* at({}), "/home/me/.local/share/opencode")
-      assert.strictEqual(yield* at({ HOME: "/other" }), "/home/me/.local/share/opencode")
+      assert.strictEqual(yield* at({ HOME: "/other" }), "/other/.local/share/opencode")
       assert.strictEqual(yield* at({ XDG_DATA_HOME: "/x d" }), "/x d/opencode")
       assert.strictEqual(yield* at({ XDG_DATA_HOME: "relative" }), "/home/me/.local/share/opencode")
       assert.strictEqual(yield* at({ XDG_DATA_HOME: "/x", OPENCODE_SSH_DATA_DIR: "/data" }), "/data")

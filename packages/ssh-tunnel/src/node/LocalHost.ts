@@ -48,6 +48,15 @@ const loginName = (): string => {
   }
 }
 
+/** proc(5) counts start times from boot, so another boot's process could have the same one. */
+const bootId = (() => {
+  try {
+    return Fs.readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()
+  } catch {
+    return ""
+  }
+})()
+
 /** Start time and state of a process: proc(5) on Linux, ps(1) elsewhere. */
 const startTime = (pid: number): string | undefined => {
   try {
@@ -55,7 +64,7 @@ const startTime = (pid: number): string | undefined => {
       const stat = Fs.readFileSync(`/proc/${pid}/stat`, "utf8")
       // The command name (field 2) is in parentheses and may itself hold spaces and parentheses.
       const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
-      return fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19]
+      return fields[0] === "Z" || fields[0] === "X" ? undefined : `${bootId} ${fields[19]}`
     }
     const text = execFileSync("ps", ["-o", "stat=,lstart=", "-p", String(pid)], {
       encoding: "utf8",
