@@ -159,7 +159,10 @@ const Fields = Schema.Struct({
   port: Schema.optionalKey(PortNumber),
   identityFile: Schema.optionalKey(Path),
   hops: Schema.Array(Hop).check(Schema.isMaxLength(3))
-})
+}).check(
+  // ssh refuses a host that is its own jump host.
+  Schema.makeFilter(({ host, hops }) => hops.every((hop) => hop.host !== host))
+)
 
 const destinationOf = ({ hops, ...fields }: typeof Fields.Type) =>
   new Destination({

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Process from "@opencode-ai/ssh-lab/Process"
 import * as TempDirectory from "@opencode-ai/ssh-lab/TempDirectory"
 import { Effect, Result, Schema } from "effect"
+import * as ChildProcess from "node:child_process"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { expandHome, overlay, type OverlayInput } from "../../src/internal/overlay.ts"
@@ -110,12 +111,20 @@ Match all
   })
 })
 
-/** What the installed ssh makes of an overlay. Without ssh there is nothing to ask: see the live suites. */
+/** The installed ssh; it may be an old one. */
+const installed = (() => {
+  const [, major, minor] = /OpenSSH_(?:for_Windows_)?(\d+)\.(\d+)/.exec(
+    ChildProcess.spawnSync("ssh", ["-V"], { encoding: "utf8" }).stderr
+  ) ?? []
+  return { major: Number(major), minor: Number(minor) }
+})()
+
+const isModern = installed.major > 8 || (installed.major === 8 && installed.minor >= 7)
+
+/** What the installed ssh makes of an overlay. */
 const ask = Effect.fnUntraced(function*(input: Omit<OverlayInput, "sshVersion">, ...words: ReadonlyArray<string>) {
   const directory = yield* TempDirectory.make()
-  const { stderr: banner } = yield* Process.run("ssh", ["-V"])
-  const [, major, minor] = /OpenSSH_(?:for_Windows_)?(\d+)\.(\d+)/.exec(banner) ?? []
-  const content = overlay({ ...input, sshVersion: { major: Number(major), minor: Number(minor) } })
+  const content = overlay({ ...input, sshVersion: installed })
   yield* Effect.sync(() => Fs.writeFileSync(`${directory}/config-1`, Result.getOrThrow(content)))
   const { code, stderr, stdout } = yield* Process.run("ssh", ["-F", "config-1", "-T", "-G", ...words], {
     cwd: directory
@@ -153,10 +162,7 @@ VisualHostKey yes
 ServerAliveInterval 0
 ServerAliveCountMax 99
 LogLevel QUIET
-SessionType none
-StdinNull yes
-ForkAfterAuthentication yes
-`
+${isModern ? "SessionType none\nStdinNull yes\nForkAfterAuthentication yes\n" : ""}`
 
 const assertPolicy = (answer: { readonly value: (keyword: string) => string | undefined }) => {
   const policy = {
@@ -178,9 +184,7 @@ const assertPolicy = (answer: { readonly value: (keyword: string) => string | un
     serveraliveinterval: "5",
     serveralivecountmax: "3",
     loglevel: "DEBUG",
-    sessiontype: "default",
-    stdinnull: "no",
-    forkafterauthentication: "no"
+    ...(isModern ? { sessiontype: "default", stdinnull: "no", forkafterauthentication: "no" } : undefined)
   }
   const found = Object.fromEntries(Object.keys(policy).map((keyword) => [keyword, answer.value(keyword)]))
   assert.deepStrictEqual(found, policy)
@@ -215,11 +219,11 @@ describe("overlay, read by the real ssh", () => {
     Effect.gen(function*() {
       const home = yield* TempDirectory.make()
       yield* write(`${home}/.ssh/config`, "Host other\n  User other\nInclude nested\n")
-      yield* write(`${home}/system`, "Compression yes\nMatch originalhost nobody\n  Port 1\n")
+      yield* write(`${home}/system`, "TCPKeepAlive no\nMatch originalhost nobody\n  Port 1\n")
       const answer = yield* ask({ home, systemConfig: `${home}/system` }, "--", "box")
       assert.strictEqual(answer.code, 0, answer.stderr)
       assertPolicy(answer)
-      assert.strictEqual(answer.value("compression"), "yes")
+      assert.strictEqual(answer.value("tcpkeepalive"), "no")
       assert.strictEqual(answer.value("connecttimeout"), "10")
       assert.strictEqual(answer.value("port"), "22")
     }))
@@ -277,19 +281,24 @@ describe("overlay, read by the real ssh", () => {
     "a;b|c&d>e<f"
   ]
 
-  it.live.each(awkward)("reads the config in the directory %j, and no other one", (name) =>
-    Effect.gen(function*() {
-      const directory = yield* TempDirectory.make()
-      yield* write(`${directory}/${name}/config`, "User right\n")
-      // What an unquoted pattern would match as well.
-      for (const other of ["a", "star", "qx", "brac", "b", "back*slash"]) {
-        if (other !== name) yield* write(`${directory}/${other}/config`, "User wrong\n")
-      }
-      const answer = yield* ask({ home: "/nonexistent", userConfig: `${directory}/${name}/config` }, "--", "box")
-      assert.strictEqual(answer.code, 0, answer.stderr)
-      assert.strictEqual(answer.value("user"), "right")
-      assertPolicy(answer)
-    }))
+  const expressible = (path: string) => isModern || !path.includes("\"")
+
+  it.live.each(awkward.filter(expressible))(
+    "reads the config in the directory %j, and no other one",
+    (name) =>
+      Effect.gen(function*() {
+        const directory = yield* TempDirectory.make()
+        yield* write(`${directory}/${name}/config`, "User right\n")
+        // What an unquoted pattern would match as well.
+        for (const other of ["a", "star", "qx", "brac", "b", "back*slash"]) {
+          if (other !== name) yield* write(`${directory}/${other}/config`, "User wrong\n")
+        }
+        const answer = yield* ask({ home: "/nonexistent", userConfig: `${directory}/${name}/config` }, "--", "box")
+        assert.strictEqual(answer.code, 0, answer.stderr)
+        assert.strictEqual(answer.value("user"), "right")
+        assertPolicy(answer)
+      })
+  )
 
   const FileName = Schema.String.check(Schema.isPattern(/^[a-z *?[\]{}'"\\#$()`;&|<>~!ü%=,:@+-]{1,24}$/))
 
@@ -298,6 +307,7 @@ describe("overlay, read by the real ssh", () => {
     [FileName],
     ([name]) =>
       Effect.gen(function*() {
+        if (!expressible(name)) return
         const directory = yield* TempDirectory.make()
         yield* write(`${directory}/x${name}`, "User right\n")
         const answer = yield* ask({ home: "/nonexistent", userConfig: `${directory}/x${name}` }, "--", "box")
