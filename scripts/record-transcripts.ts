@@ -4,8 +4,7 @@
  *     node scripts/record-transcripts.ts [NAME…]     all scenarios, or those whose name contains a NAME
  *
  * Everything happens on 127.0.0.1 with throw-away servers and keys. Paths, ports, fingerprints and the user's name are
- * replaced by neutral ones; nothing else is changed. Scenarios that need root and network namespaces are left out where
- * these are not available.
+ * replaced by neutral ones; nothing else is changed.
  */
 import * as Port from "@opencode-ai/ssh-lab/Port"
 import * as Process from "@opencode-ai/ssh-lab/Process"
@@ -118,8 +117,10 @@ const writeConfig = (user: User, ...blocks: ReadonlyArray<string>): void => {
       `  UserKnownHostsFile "${user.path("known_hosts")}"`,
       "  GlobalKnownHostsFile /dev/null",
       "  IdentitiesOnly yes",
-      `  IdentityFile "${user.path("id_ed25519")}"`,
-      "  ConnectTimeout 1",
+      // Identity files add up; a host that names its own has no other.
+      ...(blocks.some((block) => /^ *IdentityFile /m.test(block))
+        ? []
+        : [`  IdentityFile "${user.path("id_ed25519")}"`]),
       ""
     ].join("\n")
   )
@@ -161,9 +162,13 @@ interface Running {
 const start = Effect.fn("start")(function*(
   user: User,
   words: ReadonlyArray<string>,
-  env: Readonly<Record<string, string | undefined>> = {}
+  env: Readonly<Record<string, string | undefined>> = {},
+  inNamespace?: string
 ) {
-  const ssh = yield* Process.spawn("ssh", words, { cwd: user.home, env: { ...environment, ...env } })
+  const [command, args] = inNamespace === undefined
+    ? ["ssh", words] as const
+    : ["unshare", ["-rn", "sh", "-c", `${inNamespace}; exec ssh "$@"`, "sh", ...words]] as const
+  const ssh = yield* Process.spawn(command, args, { cwd: user.home, env: { ...environment, ...env } })
   const running: Running = {
     ssh,
     record: Effect.gen(function*() {
@@ -186,10 +191,12 @@ const run = Effect.fn("run")(function*(
   options: {
     readonly env?: Readonly<Record<string, string | undefined>>
     readonly words?: ReadonlyArray<string>
+    /** Shell commands that set up a network namespace of its own. */
+    readonly inNamespace?: string
   } = {}
 ) {
   const words = Argv.master({ ...connecting(user, host), socket: "c1" })
-  const running = yield* start(user, [...(options.words ?? []), ...words], options.env)
+  const running = yield* start(user, [...(options.words ?? []), ...words], options.env, options.inNamespace)
   yield* running.ssh.exit.pipe(Effect.timeoutOrElse({
     duration: "20 seconds",
     orElse: () => running.ssh.kill("SIGTERM", "group")
@@ -237,6 +244,26 @@ const listener = (behave: (socket: Net.Socket) => void): Effect.Effect<number, n
       })
   ).pipe(Effect.map(({ server }) => (server.address() as Net.AddressInfo).port))
 
+/** A listener that accepts nothing, and whose queue is full. */
+const fullListener = Effect.gen(function*() {
+  const program = [
+    "import socket, sys",
+    "s = socket.socket()",
+    "s.bind(('127.0.0.1', 0))",
+    "s.listen(0)",
+    "held = []",
+    "for _ in range(4):",
+    "  c = socket.socket()",
+    "  c.setblocking(False)",
+    "  c.connect_ex(s.getsockname())",
+    "  held.append(c)",
+    "print(s.getsockname()[1], flush=True)",
+    "sys.stdin.read()"
+  ]
+  const python = yield* Process.spawn("python3", ["-c", program.join("\n")])
+  return Number(yield* python.stdout.waitFor(/^\d+$/))
+})
+
 /** A user, one server that knows the user's key, and a config; `setUp` spoils something. */
 const withBox = (
   setUp: (user: User, box: Sshd.Sshd) => Effect.Effect<void, unknown> | void,
@@ -262,13 +289,16 @@ const withBox = (
   })
 
 /** A port behind which no sshd is. */
-const withPort = (port: (user: User) => Effect.Effect<number, unknown, Scope.Scope>): Recording =>
+const withPort = (
+  port: (user: User) => Effect.Effect<number, unknown, Scope.Scope>,
+  ...lines: ReadonlyArray<string>
+): Recording =>
   Effect.gen(function*() {
     const user = yield* makeUser
     yield* user.key("id_ed25519")
     const number = yield* port(user)
     user.replace(String(number), "2201")
-    writeConfig(user, hostBlock("box", number))
+    writeConfig(user, hostBlock("box", number, ...lines))
     writeOverlay(user)
     return yield* run(user, "box")
   })
@@ -405,14 +435,8 @@ const withBanner = (lineEnd: string) => (user: User) => ({
   config: [`Banner ${user.write("banner", spoof.map((line) => line + lineEnd).join(""))}`]
 })
 
-/** SSH_MSG_DISCONNECT (RFC 4253 §11.1) as a packet before encryption. */
-const disconnect = (code: number, message: string): Buffer => {
-  const text = Buffer.from(message)
-  const payload = Buffer.alloc(1 + 4 + 4 + text.length + 4)
-  payload.writeUInt8(1, 0)
-  payload.writeUInt32BE(code, 1)
-  payload.writeUInt32BE(text.length, 5)
-  text.copy(payload, 9)
+/** A packet before encryption (RFC 4253 §6). */
+const packet = (payload: Buffer): Buffer => {
   // Four bytes or more, to a multiple of eight.
   const fill = 4 + (8 - (payload.length + 5 + 4) % 8) % 8
   const head = Buffer.alloc(5)
@@ -420,6 +444,21 @@ const disconnect = (code: number, message: string): Buffer => {
   head.writeUInt8(fill, 4)
   return Buffer.concat([head, payload, Buffer.alloc(fill)])
 }
+
+const uint32 = (value: number): Buffer => {
+  const buffer = Buffer.alloc(4)
+  buffer.writeUInt32BE(value)
+  return buffer
+}
+
+const text = (value: string): Buffer => Buffer.concat([uint32(Buffer.byteLength(value)), Buffer.from(value)])
+
+/** SSH_MSG_DISCONNECT (RFC 4253 §11.1). */
+const disconnect = (code: number, message: string): Buffer =>
+  packet(Buffer.concat([Buffer.from([1]), uint32(code), text(message), text("")]))
+
+/** SSH_MSG_DEBUG (RFC 4253 §11.3). */
+const debugMessage = (message: string): Buffer => packet(Buffer.concat([Buffer.from([4, 1]), text(message), text("")]))
 
 const scenarios: Record<string, Scenario> = {
   // Host keys.
@@ -459,6 +498,14 @@ const scenarios: Record<string, Scenario> = {
         const rsa = yield* user.key("old_host_rsa", { type: "rsa" })
         user.know(`[127.0.0.1]:${box.port} ${rsa.publicKey}`)
       }), { known: false })
+  },
+  "host-key-changed-alias": {
+    about: "another key, with a HostKeyAlias",
+    recording: withBox((user) =>
+      Effect.gen(function*() {
+        const old = yield* user.key("old_host_key")
+        user.know(`the-box ${old.publicKey}`)
+      }), { known: false, lines: ["HostKeyAlias the-box"] })
   },
   "host-key-revoked-marker": {
     about: "@revoked in known_hosts",
@@ -795,9 +842,71 @@ const scenarios: Record<string, Scenario> = {
     about: "nobody listens on the port",
     recording: withPort(() => Port.free)
   },
+  "timed-out": {
+    about: "the network swallows every packet (a blackhole); ConnectTimeout 1",
+    recording: Effect.gen(function*() {
+      const user = yield* makeUser
+      yield* user.key("id_ed25519")
+      // A listener whose queue of connections is full: the kernel drops what comes more.
+      const port = yield* fullListener
+      user.replace(String(port), "2201")
+      writeConfig(user, hostBlock("box", port, "ConnectTimeout 1"))
+      writeOverlay(user)
+      return yield* run(user, "box")
+    })
+  },
+  "unreachable": {
+    about: "a destination for which this machine has no way",
+    recording: Effect.gen(function*() {
+      const user = yield* makeUser
+      yield* user.key("id_ed25519")
+      writeConfig(user, ["Host box", "HostName 255.255.255.255", "Port 2201", ""].join("\n"))
+      writeOverlay(user)
+      return yield* run(user, "box")
+    })
+  },
+  "name-resolver-down": {
+    about: "no network at all: no name server can be asked",
+    recording: Effect.gen(function*() {
+      const user = yield* makeUser
+      writeConfig(user)
+      writeOverlay(user)
+      return yield* run(user, "host.example", { inNamespace: ":" })
+    })
+  },
+  "no-route": {
+    about: "a route of type unreachable, as a router's answer",
+    recording: Effect.gen(function*() {
+      const user = yield* makeUser
+      writeConfig(user, ["Host box", "HostName 192.0.2.1", ""].join("\n"))
+      writeOverlay(user)
+      return yield* run(user, "box", { inNamespace: "ip link set lo up; ip route add unreachable 192.0.2.1" })
+    })
+  },
+  "prohibited-locally": {
+    about: "a route of type prohibit, as a firewall of this machine",
+    recording: Effect.gen(function*() {
+      const user = yield* makeUser
+      writeConfig(user, ["Host box", "HostName 192.0.2.1", ""].join("\n"))
+      writeOverlay(user)
+      return yield* run(user, "box", { inNamespace: "ip link set lo up; ip route add prohibit 192.0.2.1" })
+    })
+  },
+  "two-addresses-refused": {
+    about: "a name with two addresses; nobody listens at either",
+    recording: Effect.gen(function*() {
+      const user = yield* makeUser
+      yield* user.key("id_ed25519")
+      const port = yield* Port.free
+      user.replace(String(port), "2201")
+      writeConfig(user, ["Host box", "HostName localhost", `Port ${port}`, ""].join("\n"))
+      writeOverlay(user)
+      return yield* run(user, "box")
+    })
+  },
   "banner-never": {
     about: "the port is open, nobody speaks; ConnectTimeout 1",
-    recording: withPort(() => listener(() => {}))
+    recording: withPort(() => listener(() => {}), "ConnectTimeout 1")
   },
   "key-exchange-stalls": {
     about: "a banner, then silence; ServerAliveInterval as the product's, shortened",
@@ -915,6 +1024,36 @@ const scenarios: Record<string, Scenario> = {
   "config-bad-jump": {
     about: "line 2 has a ProxyJump that is none",
     recording: withConfig((user) => void user.write("config", "Host *\n  ProxyJump a b\n"))
+  },
+  "config-unsupported-option": {
+    about: "line 2 has a keyword that this ssh was built without: a warning, and the host does not exist",
+    recording: withConfig((user) =>
+      void user.write("config", "Host *\n  SmartcardDevice 1\n  HostName no-such-host.invalid\n")
+    )
+  },
+  "config-deprecated-option": {
+    about: "line 2 has a keyword of long ago: a note, and the host does not exist",
+    recording: withConfig((user) =>
+      void user.write("config", "Host *\n  Protocol 2\n  HostName no-such-host.invalid\n")
+    )
+  },
+  "config-unreadable": {
+    about: "the config file cannot be opened (a symbolic link to itself)",
+    recording: withConfig((user) => {
+      Fs.rmSync(user.path("config"))
+      Fs.symlinkSync("config", user.path("config"))
+    })
+  },
+  "config-included-unreadable": {
+    about: "an included file cannot be opened (a symbolic link to itself)",
+    recording: withConfig((user) => {
+      Fs.symlinkSync("work", user.path("work"))
+      user.write("config", `Include ${user.path("work")}\n`)
+    })
+  },
+  "config-jump-loop": {
+    about: "a host that jumps over itself",
+    recording: withConfig((user) => void user.write("config", "Host a\n  ProxyJump a\nHost *\n  ProxyJump a\n"))
   },
   "config-bad-algorithms": {
     about: "line 2 has a cipher that does not exist",
@@ -1061,6 +1200,78 @@ const scenarios: Record<string, Scenario> = {
       ]
     })
   },
+  "jump-target-closes": {
+    about: "the target closes the connection at once",
+    recording: Effect.gen(function*() {
+      const port = yield* listener((socket) => void socket.end())
+      return yield* withJump((user) => user.replace(String(port), "2203"), {
+        config: (_, { bastion }) => [hostBlock("bastion", bastion), hostBlock("inner", port, "ProxyJump bastion")]
+      })
+    })
+  },
+  "jump-target-silent": {
+    about: "the target accepts and says nothing; ConnectTimeout 3",
+    recording: Effect.gen(function*() {
+      const port = yield* listener(() => {})
+      return yield* withJump((user) => user.replace(String(port), "2203"), {
+        config: (_, { bastion }) => [
+          hostBlock("bastion", bastion),
+          hostBlock("inner", port, "ProxyJump bastion", "ConnectTimeout 3")
+        ]
+      })
+    })
+  },
+  "jump-silent": {
+    about: "the jump host accepts and says nothing; ConnectTimeout 1",
+    recording: Effect.gen(function*() {
+      const port = yield* listener(() => {})
+      return yield* withJump((user) => user.replace(String(port), "2202"), {
+        config: (_, { inner }) => [
+          hostBlock("bastion", port, "ConnectTimeout 1"),
+          hostBlock("inner", inner, "ProxyJump bastion", "ConnectTimeout 1")
+        ]
+      })
+    })
+  },
+  "jump-login-slow": {
+    about: "the login at the jump host takes longer than the target's ssh waits for a banner: an agent that hangs",
+    recording: Effect.gen(function*() {
+      const agent = yield* TempDirectory.make()
+      const socket = Path.join(agent, "agent")
+      yield* Effect.acquireRelease(
+        Effect.callback<Net.Server>((resume) => {
+          const server = Net.createServer((socket) => void socket.on("error", () => {}))
+          server.listen(socket, () => resume(Effect.succeed(server)))
+        }),
+        (server) => Effect.sync(() => server.close())
+      )
+      return yield* withJump((user) => user.replace(socket, "/home/me/.ssh/agent"), {
+        config: (_, { bastion, inner }) => [
+          hostBlock("bastion", bastion, `IdentityAgent ${socket}`, "IdentitiesOnly no"),
+          hostBlock("inner", inner, "ProxyJump bastion", "ConnectTimeout 3")
+        ]
+      })
+    })
+  },
+  "jump-two-first-key-unknown": {
+    about: "two jump hosts; the key of the first is unknown",
+    recording: Effect.gen(function*() {
+      const user = yield* makeUser
+      yield* user.key("id_ed25519")
+      const bastion = yield* server(user, "bastion")
+      const box = yield* server(user, "box")
+      const inner = yield* server(user, "inner")
+      for (const sshd of [box, inner]) user.know(...sshd.knownHosts)
+      writeConfig(
+        user,
+        hostBlock("bastion", bastion.port),
+        hostBlock("box", box.port),
+        hostBlock("inner", inner.port, "ProxyJump bastion,box")
+      )
+      writeOverlay(user)
+      return yield* run(user, "inner")
+    })
+  },
   "jump-config-broken-only-there": {
     about: "the jump host's own block has a bad value in a Match that only it enters",
     recording: withJump(() => {}, {
@@ -1069,6 +1280,58 @@ const scenarios: Record<string, Scenario> = {
         hostBlock("inner", inner, "ProxyJump bastion")
       ]
     })
+  },
+  "jump-through-users-master": {
+    about: "the user's own ControlMaster to the jump host is reused; the target refuses the key",
+    recording: withJump((user, { bastion, inner }) =>
+      Effect.gen(function*() {
+        const socket = user.path("m")
+        writeConfig(
+          user,
+          hostBlock("bastion", bastion.port, `ControlPath ${socket}`),
+          hostBlock("inner", inner.port, "ProxyJump bastion")
+        )
+        const master = yield* Process.spawn("ssh", [
+          "-F",
+          "config",
+          "-o",
+          "LogLevel=DEBUG1",
+          "-M",
+          "-N",
+          "--",
+          "bastion"
+        ], {
+          cwd: user.home,
+          env: environment
+        })
+        yield* master.stderr.waitFor((line) => line.includes(ready))
+      }), { authorized: ["bastion"] })
+  },
+  "jump-through-users-master-prohibited": {
+    about: "the user's own ControlMaster to the jump host is reused; the jump host forbids forwarding",
+    recording: withJump((user, { bastion, inner }) =>
+      Effect.gen(function*() {
+        const socket = user.path("m")
+        writeConfig(
+          user,
+          hostBlock("bastion", bastion.port, `ControlPath ${socket}`),
+          hostBlock("inner", inner.port, "ProxyJump bastion")
+        )
+        const master = yield* Process.spawn("ssh", [
+          "-F",
+          "config",
+          "-o",
+          "LogLevel=DEBUG1",
+          "-M",
+          "-N",
+          "--",
+          "bastion"
+        ], {
+          cwd: user.home,
+          env: environment
+        })
+        yield* master.stderr.waitFor((line) => line.includes(ready))
+      }), { bastion: { config: ["AllowTcpForwarding no"] } })
   },
   "jump-two-second-refuses-key": {
     about: "two jump hosts; the second refuses the key",
@@ -1407,6 +1670,22 @@ const scenarios: Record<string, Scenario> = {
   "jump-banner-crlf-then-target-refused": {
     about: "the jump host's banner is full of ssh's own wordings; the target refuses the key",
     recording: withJump(() => {}, { authorized: ["bastion"], bastion: withBanner("\r\n") })
+  },
+  "debug-message-forged": {
+    about: "an impostor's debug message during key exchange holds lines that look like ssh's own",
+    recording: withPort(() =>
+      listener((socket) => {
+        socket.write("SSH-2.0-OpenSSH_9.2p1\r\n")
+        const lines = [
+          "hello",
+          "debug1: Server host key: ssh-ed25519 SHA256:forged000000000000000000000000000000000000",
+          "No ED25519 host key is known for [127.0.0.1]:2201 and you have requested strict checking.",
+          "Host key verification failed.",
+          ""
+        ]
+        socket.end(debugMessage(lines.join("\r\n")))
+      })
+    )
   },
   "disconnect-message-forged": {
     about: "the server's disconnect message holds lines that look like ssh's own",

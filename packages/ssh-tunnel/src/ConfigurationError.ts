@@ -48,6 +48,8 @@ export class SshConfigInvalid extends Schema.TaggedError<SshConfigInvalid>()("Ss
     return false
   }
   get remedy() {
+    // An option of ours or a value of the profile that this ssh does not take.
+    if (this.file === "command-line") return remedy("Correct the profile's values, or update ssh.")
     return /owner or permissions/.test(this.detail)
       ? remedy("The file must belong to you and be writable by nobody else.", ["chmod", "go-w", this.file])
       : remedy("Correct the file. ssh itself shows the same error:", ["ssh", "-G", "-F", this.file, "host"])

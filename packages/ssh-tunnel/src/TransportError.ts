@@ -1,6 +1,6 @@
 /** ssh could not make the connection, or lost it. Each reason says where on the path it happened. */
 import { Schema } from "effect"
-import { type Explained, interactively, Remedy, remedy, SshTarget } from "./Remedy.ts"
+import { type Explained, interactively, Remedy, remedy, shellLine, SshTarget } from "./Remedy.ts"
 
 /**
  * `target` is the host that failed, in ssh's words; `hop` is set when that is
@@ -20,6 +20,16 @@ const hostKey = {
   /** The name that known_hosts uses for this host, e.g. `[127.0.0.1]:2222`. */
   knownHostsName: Schema.optionalKey(Schema.String)
 }
+
+/** Removes the entries that a host key was compared with. */
+const forget = (
+  self: { readonly target: SshTarget; readonly knownHostsFile?: string; readonly knownHostsName?: string }
+): ReadonlyArray<string> => [
+  "ssh-keygen",
+  "-R",
+  self.knownHostsName ?? self.target.host,
+  ...(self.knownHostsFile === undefined ? [] : ["-f", self.knownHostsFile])
+]
 
 /** The name has no address: NXDOMAIN, no DNS, or an alias that the ssh config does not define. */
 export class HostNameNotResolved extends Schema.TaggedError<HostNameNotResolved>()("HostNameNotResolved", {
@@ -54,16 +64,21 @@ export class ConnectionRefused extends Schema.TaggedError<ConnectionRefused>()("
   }
 }
 
-/** No answer to TCP, no banner, or key exchange that stalled. `phase` says how far it came. */
+/**
+ * No answer to TCP, no banner, or key exchange that stalled; `login` is the
+ * login at a jump host that the next ssh did not wait for any longer. `phase`
+ * says how far it came.
+ */
 export class ConnectionTimedOut extends Schema.TaggedError<ConnectionTimedOut>()("ConnectionTimedOut", {
   ...place,
-  phase: Schema.Literals(["connect", "banner", "key-exchange"])
+  phase: Schema.Literals(["connect", "banner", "key-exchange", "login"])
 }) implements Explained {
   override get message() {
     const what = {
       "connect": "did not answer",
       "banner": "accepted the connection but never spoke ssh",
-      "key-exchange": "stopped answering while the connection was being made"
+      "key-exchange": "stopped answering while the connection was being made",
+      "login": "did not finish the login in time"
     }[this.phase]
     return `${at(this)} ${what}`
   }
@@ -91,10 +106,15 @@ export class NetworkUnreachable extends Schema.TaggedError<NetworkUnreachable>()
   }
 }
 
-/** known_hosts has no key of this type for the host. ssh's question is never asked in the app. */
+/**
+ * known_hosts has no key of this type for the host. ssh's question is never
+ * asked in the app. `knownKeyTypes` are the types that it does have: ssh then
+ * refuses to accept another one before the old entry is forgotten.
+ */
 export class HostKeyUnknown extends Schema.TaggedError<HostKeyUnknown>()("HostKeyUnknown", {
   ...place,
   ...hostKey,
+  knownKeyTypes: Schema.optionalKey(Schema.Array(Schema.String)),
   /** `false` when known_hosts is switched off (`UserKnownHostsFile /dev/null`): accepting would not be remembered. */
   rememberable: Schema.Boolean
 }) implements Explained {
@@ -109,10 +129,19 @@ export class HostKeyUnknown extends Schema.TaggedError<HostKeyUnknown>()("HostKe
     return false
   }
   get remedy() {
+    const accept = interactively(this.target, ["-o", "StrictHostKeyChecking=ask"])
+    if (this.knownKeyTypes !== undefined && this.knownKeyTypes.length > 0) {
+      return new Remedy({
+        text: `known_hosts has only another type of key for this host (${
+          this.knownKeyTypes.join(", ")
+        }). Compare the fingerprint with the one that the machine's owner gives. Only if it is right, forget the old entry and accept the new key in a terminal:`,
+        command: `${shellLine(forget(this))} && ${shellLine(accept)}`
+      })
+    }
     return this.rememberable
       ? remedy(
         "Compare the fingerprint with the one that the machine's owner gives, then accept it once in a terminal:",
-        interactively(this.target, ["-o", "StrictHostKeyChecking=ask"])
+        accept
       )
       : remedy(
         "Your ssh config sets UserKnownHostsFile to /dev/null for this host, so an accepted key can't be remembered. Give the host a real known_hosts file first."
@@ -136,12 +165,7 @@ export class HostKeyChanged extends Schema.TaggedError<HostKeyChanged>()("HostKe
   get remedy() {
     return remedy(
       "Ask the machine's owner whether its key was replaced, and compare the new fingerprint. Only if that is so, forget the old key, then connect once in a terminal:",
-      [
-        "ssh-keygen",
-        "-R",
-        this.knownHostsName ?? this.target.host,
-        ...(this.knownHostsFile === undefined ? [] : ["-f", this.knownHostsFile])
-      ]
+      forget(this)
     )
   }
 }
@@ -164,14 +188,20 @@ export class HostKeyRevoked extends Schema.TaggedError<HostKeyRevoked>()("HostKe
   }
 }
 
-/** sshd refused every key that was offered. `alsoAccepts` lists what it would still take. */
+/**
+ * sshd refused every key that was offered. `alsoAccepts` lists what it would
+ * still take, `offered` counts the keys: 0 when there was none to offer.
+ */
 export class AuthenticationFailed extends Schema.TaggedError<AuthenticationFailed>()("AuthenticationFailed", {
   ...place,
   user: Schema.optionalKey(Schema.String),
-  alsoAccepts: Schema.Array(Schema.String)
+  alsoAccepts: Schema.Array(Schema.String),
+  offered: Schema.optionalKey(Schema.Int)
 }) implements Explained {
   override get message() {
-    return `${at(this)} accepts none of your keys${this.user === undefined ? "" : ` for the user ${this.user}`}`
+    return this.offered === 0
+      ? `There is no key to log in with at ${at(this)}`
+      : `${at(this)} accepts none of your keys${this.user === undefined ? "" : ` for the user ${this.user}`}`
   }
   get retryable() {
     return false
@@ -208,7 +238,7 @@ export class AuthenticationTimedOut extends Schema.TaggedError<AuthenticationTim
 /** ssh would have to ask a person, and the app never asks. `what` is what it would ask for. */
 export class InteractionRequired extends Schema.TaggedError<InteractionRequired>()("InteractionRequired", {
   ...place,
-  what: Schema.Literals(["passphrase", "password", "keyboard-interactive", "pin", "confirmation"]),
+  what: Schema.Literals(["passphrase", "password", "keyboard-interactive", "pin", "security-key", "confirmation"]),
   identityFile: Schema.optionalKey(Schema.String)
 }) implements Explained {
   override get message() {
@@ -217,9 +247,10 @@ export class InteractionRequired extends Schema.TaggedError<InteractionRequired>
       "password": `${at(this)} asks for a password`,
       "keyboard-interactive": `${at(this)} asks a question (keyboard-interactive, such as a one-time code)`,
       "pin": "The security key asks for its PIN",
+      "security-key": "The security key was not there or was not touched",
       "confirmation": "The ssh agent asks for a confirmation that was not given"
     }[this.what]
-    return `${what}; the app never asks for secrets`
+    return this.what === "security-key" ? what : `${what}; the app never asks for secrets`
   }
   get retryable() {
     return false
@@ -231,9 +262,18 @@ export class InteractionRequired extends Schema.TaggedError<InteractionRequired>
           "ssh-add",
           ...(this.identityFile === undefined ? [] : [this.identityFile])
         ])
+      case "security-key":
+        return remedy("Plug the security key in, connect again, and touch it when it blinks.")
       case "confirmation":
+        return remedy(
+          "Confirm in the agent's own dialog while you connect, or add the key again without confirmation:",
+          ["ssh-add"]
+        )
       case "pin":
-        return remedy("Add the key to the agent in a terminal, then connect again.", ["ssh-add"])
+        return remedy("Add the key to the agent in a terminal, where it can ask for the PIN, then connect again:", [
+          "ssh-add",
+          ...(this.identityFile === undefined ? [] : [this.identityFile])
+        ])
       default:
         return remedy("Set up a key for this account, then connect again:", [
           "ssh-copy-id",
@@ -277,7 +317,11 @@ export class NoCommonAlgorithm extends Schema.TaggedError<NoCommonAlgorithm>()("
   }
 }
 
-/** The jump host could not pass the connection on: forwarding forbidden there, or the next host unreachable from it. */
+/**
+ * The jump host could not pass the connection on: forwarding forbidden there,
+ * or the next host unreachable from it. For a ProxyCommand that failed, `hop`
+ * is its command (`problem` is then `proxy-command`).
+ */
 export class ProxyJumpFailed extends Schema.TaggedError<ProxyJumpFailed>()("ProxyJumpFailed", {
   target: SshTarget,
   hop: Schema.String,
@@ -290,10 +334,12 @@ export class ProxyJumpFailed extends Schema.TaggedError<ProxyJumpFailed>()("Prox
       "refused": "found the next host's ssh port closed",
       "not-resolved": "cannot resolve the next host's name",
       "unreachable": "cannot reach the next host",
-      "proxy-command": "could not be used (the ProxyCommand failed)",
+      "proxy-command": "could not be used",
       "unknown": "did not pass the connection on"
     }[this.problem]
-    return `The jump host ${this.hop} ${what}: ${this.detail}`
+    return this.problem === "proxy-command"
+      ? `The ProxyCommand failed (${this.hop}): ${this.detail}`
+      : `The jump host ${this.hop} ${what}: ${this.detail}`
   }
   get retryable() {
     return this.problem === "refused" || this.problem === "unreachable" || this.problem === "not-resolved" ||
@@ -302,6 +348,11 @@ export class ProxyJumpFailed extends Schema.TaggedError<ProxyJumpFailed>()("Prox
   get remedy() {
     return this.problem === "prohibited"
       ? remedy("Ask the jump host's owner to allow TCP forwarding for your account (AllowTcpForwarding, PermitOpen).")
+      : this.problem === "proxy-command"
+      ? remedy(
+        "Correct the ProxyCommand of this host in your ssh config. A terminal shows the same:",
+        interactively(this.target, [])
+      )
       : remedy("Check the host and port as the jump host sees them:", interactively(this.target, []))
   }
 }

@@ -1,8 +1,9 @@
 /**
  * Why ssh ended, as one of the reasons of {@link TransportError} or
- * {@link ConfigurationError}. Structure first (did it start, was it up, which
- * connection of the chain came how far), then the facts that {@link SshLog} has
- * read; what no rule knows is `Unclassified` with its text, never guessed.
+ * {@link ConfigurationError}. Structure first: did it start, was it up, which
+ * connection of the chain is it about and how far had that come. Then the lines
+ * that {@link SshLog} has read. What no rule knows is `Unclassified` with its
+ * text, never guessed.
  */
 import {
   ConfigurationError,
@@ -35,8 +36,17 @@ import {
   type TransportReason,
   Unclassified
 } from "../TransportError.ts"
-import { append, type Attempt, type Connection, empty, progress, type SshLog, tail } from "./sshLog.ts"
-import type { Failure } from "./sshWordings.ts"
+import {
+  append,
+  type Attempt,
+  type Connection,
+  currentConnection,
+  empty,
+  progress,
+  type SshLog,
+  tail
+} from "./sshLog.ts"
+import { type Failure, passingProblem } from "./sshWordings.ts"
 
 /** How the ssh process ended. */
 export interface SshExit {
@@ -56,9 +66,11 @@ export interface Ended {
   readonly target: SshTarget
   /** The same for a jump host, by the name that the user gave it. */
   readonly hops: (name: string) => SshTarget
-  /** The ssh program, for {@link SshNotFound}. */
+  /** The ssh program, for `SshNotFound`. Default: `ssh`. */
   readonly binary?: string
-  /** The identity file of the profile: when it is unusable, that is the cause. */
+  /** The user's config file, for errors for which ssh names none. Default: `~/.ssh/config`. */
+  readonly configFile?: string
+  /** The identity file of the profile, as ssh prints it: when it is unusable, that is the cause. */
   readonly identityFile?: string
   /**
    * Whether an accepted host key can be remembered: `false` when every
@@ -66,259 +78,406 @@ export interface Ended {
    */
   readonly rememberable?: (hop: string | undefined) => boolean
   /**
-   * Key types that known_hosts has for this name, see {@link knownHostsQuery}. Without
-   * them a key of a new type counts as *changed*, as ssh itself says.
+   * Key types (`ED25519`, `RSA`, …) that all known_hosts files together have for
+   * the name of {@link knownHostsQuery}. When absent or empty, a key of a new
+   * type counts as *changed*, as ssh itself says.
    */
   readonly knownKeyTypes?: ReadonlyArray<string>
 }
+
+type Reason = TransportReason | ConfigurationReason
+type FailureOf<T extends Failure["_tag"]> = Extract<Failure, { readonly _tag: T }>
 
 interface Place {
   readonly target: SshTarget
   readonly hop?: string
 }
 
-const transport = (reason: TransportReason): TransportError => new TransportError({ reason })
-const configuration = (reason: ConfigurationReason): ConfigurationError => new ConfigurationError({ reason })
+const first = <T extends Failure["_tag"]>(failures: ReadonlyArray<Failure>, tag: T) =>
+  failures.find((failure): failure is FailureOf<T> => failure._tag === tag)
 
-const isIn = <T extends Failure["_tag"]>(failures: ReadonlyArray<Failure>, tag: T) =>
-  failures.find((failure): failure is Extract<Failure, { readonly _tag: T }> => failure._tag === tag)
+const isEndOf = (failure: Failure): boolean => failure._tag === "Closed" || failure._tag === "NotIdentified"
 
-/** The name by which errors speak of a jump host. */
-const nameOf = (connection: Connection): string => connection.hop ?? connection.host ?? "of the ProxyCommand"
+/** The name by which errors speak of a connection that is not the destination's. */
+const nameOf = (inner: Connection, outer: Connection | undefined): string =>
+  inner.hop ?? inner.host ?? (outer?.proxy ?? "").slice(0, 256)
 
-/** ED25519 for `ssh-ed25519`, as known_hosts messages call it. */
-const keyTypeOf = (algorithm: string): string =>
-  algorithm === "ssh-rsa" || algorithm.startsWith("rsa-") ?
-    "RSA"
-    : algorithm.startsWith("sk-ssh-ed25519") ?
-    "ED25519-SK"
-    : algorithm.startsWith("sk-ecdsa") ?
-    "ECDSA-SK"
-    : algorithm.startsWith("ssh-ed25519") ?
-    "ED25519"
-    : algorithm.startsWith("ecdsa-") ?
-    "ECDSA"
-    : algorithm
-
-const hostKeyReason = (ended: Ended, connection: Connection, place: Place): TransportReason | undefined => {
-  const { failures, serverKey } = connection
-  const shown = serverKey === undefined
-    ? undefined
-    : { keyType: keyTypeOf(serverKey.algorithm), fingerprint: serverKey.fingerprint }
-  const revokedByFile = isIn(failures, "KeyRevokedByFile")
-  if (revokedByFile !== undefined) {
-    const { file, fingerprint, keyType } = revokedByFile
-    return new HostKeyRevoked({ ...place, keyType, fingerprint, knownHostsFile: file })
-  }
-  const revoked = isIn(failures, "KeyRevoked")
-  if (revoked !== undefined) return new HostKeyRevoked({ ...place, ...shown, knownHostsName: revoked.name })
-  const rememberable = ended.rememberable?.(place.hop) ?? true
-  const changed = isIn(failures, "KeyChangedName")
-  if (changed !== undefined) {
-    const offending = isIn(failures, "KeyOffending")
-    const fields = {
-      ...place,
-      ...shown,
-      knownHostsName: changed.name,
-      ...(offending === undefined ? undefined : { knownHostsFile: offending.file, line: offending.line })
-    }
-    return shown !== undefined && ended.knownKeyTypes !== undefined && !ended.knownKeyTypes.includes(shown.keyType)
-      ? new HostKeyUnknown({ ...fields, rememberable })
-      : new HostKeyChanged(fields)
-  }
-  const unknown = isIn(failures, "KeyUnknown")
-  if (unknown !== undefined) {
-    return new HostKeyUnknown({
-      ...place,
-      keyType: unknown.keyType,
-      ...shown,
-      knownHostsName: unknown.name,
-      rememberable
-    })
-  }
-  return undefined
+/** The program of a ProxyCommand is no place: the host that it leads to is meant. */
+const placeOf = (ended: Pick<Ended, "log" | "target" | "hops">, index: number): Place => {
+  const connection = ended.log.connections[index]
+  if (index <= 0 || connection === undefined) return { target: ended.target }
+  if (connection.hop === undefined && connection.host === undefined) return placeOf(ended, index - 1)
+  const hop = nameOf(connection, ended.log.connections[index - 1])
+  return { target: ended.hops(hop), hop }
 }
 
-const configLineReason = (failure: Extract<Failure, { readonly _tag: "ConfigLine" }>): SshConfigInvalid =>
+/** What ssh calls a key's type: `ED25519` for the algorithm `ssh-ed25519`. */
+const keyTypeOf = (algorithm: string): string =>
+  algorithm.startsWith("ssh-rsa") || algorithm.startsWith("rsa-")
+    ? "RSA"
+    : algorithm.startsWith("ssh-ed25519")
+    ? "ED25519"
+    : algorithm.startsWith("ecdsa-")
+    ? "ECDSA"
+    : algorithm.startsWith("sk-ssh-ed25519")
+    ? "ED25519-SK"
+    : algorithm.startsWith("sk-ecdsa-")
+    ? "ECDSA-SK"
+    : algorithm.startsWith("ssh-dss")
+    ? "DSA"
+    : algorithm
+
+const configInvalid = (failure: FailureOf<"ConfigInvalid">, fallbackFile: string): SshConfigInvalid =>
   new SshConfigInvalid({
-    file: failure.file,
+    file: failure.file ?? fallbackFile,
     detail: failure.detail,
     ...(failure.line === undefined || failure.line === 0 ? undefined : { line: failure.line })
   })
 
-const openAttempts = (connection: Connection, outcome: Attempt["outcome"]) =>
-  connection.attempts.filter((attempt) => attempt.outcome === outcome)
+// --- Host keys -------------------------------------------------------------------------------------------------------
 
-const authenticationReason = (
-  ended: Ended,
-  connection: Connection,
-  place: Place,
-  denied: Extract<Failure, { readonly _tag: "PermissionDenied" }>
-): TransportReason | ConfigurationReason => {
-  const methods = denied.methods.length > 0 ? denied.methods : connection.methods
-  const refused = openAttempts(connection, "refused").length > 0
-  if (!connection.partial && methods.includes("publickey")) {
-    const unusable = connection.identities.find(({ file }) => file === ended.identityFile) ??
-      (refused ? undefined : connection.identities[0])
-    if (unusable !== undefined) return new IdentityFileUnusable(unusable)
-  }
-  const unsigned = openAttempts(connection, "unsigned")[0]
-  if (unsigned !== undefined && unsigned.key?.agent === true) {
-    return new InteractionRequired({ ...place, what: "confirmation" })
-  }
-  const locked = openAttempts(connection, "accepted")[0] ??
-    openAttempts(connection, "trying").find(({ file }) =>
-      connection.candidates.some((key) => key.file === file && key.explicit)
-    )
-  if (locked !== undefined && !connection.identities.some(({ file }) => file === locked.file)) {
-    return new InteractionRequired({ ...place, what: "passphrase", identityFile: locked.file })
-  }
-  if (connection.partial || !refused) {
-    const what = methods.includes("password")
-      ? "password" as const
-      : methods.includes("keyboard-interactive")
-      ? "keyboard-interactive" as const
-      : undefined
-    if (what !== undefined) return new InteractionRequired({ ...place, what })
-  }
-  return new AuthenticationFailed({ ...place, user: denied.user, alsoAccepts: methods })
+/** known_hosts names of this connection: a message about another name is not about this connection. */
+const isNameOf = (connection: Connection, name: string): boolean => {
+  const { host, hostKeyAlias, port } = connection
+  const names = [hostKeyAlias, host, host === undefined ? undefined : `[${host}]:${port}`]
+  // ssh cuts names in messages after 200 bytes.
+  return names.some((known) =>
+    known !== undefined && (known === name || (name.length >= 200 && known.startsWith(name)))
+  )
 }
 
-const passingOnReason = (
-  hop: string,
-  target: SshTarget,
-  failure: Extract<Failure, { readonly _tag: "NotPassedOn" }>
-): ProxyJumpFailed =>
-  new ProxyJumpFailed({
-    target,
-    hop,
-    problem: failure.reason === "prohibited"
-      ? "prohibited"
-      : failure.detail === "Connection refused"
-      ? "refused"
-      : failure.detail === "Connection timed out" || failure.detail === "Network is unreachable" ||
-          failure.detail === "No route to host"
-      ? "unreachable"
-      : "unknown",
-    detail: failure.detail
-  })
+/** "Host key verification failed." is the last word of an ssh; only those outside of it may speak afterwards. */
+const isLastWord = (log: SshLog): boolean => {
+  const end = log.failures.findIndex(({ _tag }) => _tag === "VerificationFailed")
+  if (end === -1) return false
+  const after = log.failures.slice(end + 1)
+  const closings = after.filter(({ _tag }) => _tag === "Closed")
+  return closings.length <= log.current &&
+    after.every((failure) =>
+      log.connections.length > 1 && failure._tag === "Lost" ||
+      log.current > 0 && (failure._tag === "NotIdentified" || failure._tag === "Closed" && failure.proxied)
+    )
+}
 
-const reasonOf = (
-  ended: Ended,
-  connection: Connection,
-  place: Place
-): TransportReason | ConfigurationReason | undefined => {
-  const first = connection.failures[0]
-  if (first === undefined) return undefined
-  switch (first._tag) {
-    case "ConfigLine":
-      return configLineReason(first)
-    case "NotResolved":
-      return new HostNameNotResolved({ ...place, hostName: first.hostName, detail: first.detail })
-    case "ConnectFailed":
-      switch (first.problem) {
-        case "refused":
-          return new ConnectionRefused({ ...place, port: first.port })
-        case "timed-out":
-          return new ConnectionTimedOut({ ...place, phase: "connect" })
-        case "unreachable":
-          return new NetworkUnreachable({ ...place, detail: first.detail })
-        default:
-          return undefined
-      }
-    case "BannerTimedOut":
-      return new ConnectionTimedOut({ ...place, phase: "banner" })
-    case "TimedOut":
-      return new ConnectionTimedOut({
-        ...place,
-        phase:
-          connection.stage === "identified" || connection.stage === "keyed" || connection.stage === "authenticating"
-            ? "key-exchange"
-            : "banner"
-      })
-    case "NoCommon":
-      return new NoCommonAlgorithm({ ...place, kind: first.kind, offered: first.offered })
-    case "Disconnected":
-      return first.detail === "Too many authentication failures"
-        ? new TooManyAuthenticationFailures(place)
-        : new ConnectionClosed({ ...place, detail: first.detail })
-    case "Closed":
-    case "NotSsh":
-    case "LostByPeer":
-      return connection.stage === "authenticated"
-        ? new ConnectionLost({ ...place, detail: first.detail })
-        : new ConnectionClosed({ ...place, detail: first.detail })
-    case "RevokedKeysUnreadable":
-      return new RevokedKeysUnreadable({ file: first.file, detail: first.detail })
-    case "KeyUnknown":
-    case "KeyChanged":
-    case "KeyRevoked":
-    case "KeyRevokedByFile":
-    case "VerificationFailed":
-      return ended.log.contradictory ? undefined : hostKeyReason(ended, connection, place)
-    case "PermissionDenied":
-      return authenticationReason(ended, connection, place, first)
-    case "BindRefused":
-      return first.detail === "Address already in use" ? new LocalPortInUse({ port: first.port }) : undefined
-    case "SocketFailed":
-      return new RuntimeDirectoryUnusable({ path: first.path, detail: first.detail })
-    case "CommandMissing":
-      return new ProxyJumpFailed({
-        target: ended.target,
-        hop: nameOf(connection),
-        problem: "proxy-command",
-        detail: first.detail
-      })
+const hostKeyReason = (ended: Ended, connection: Connection, place: Place): Reason | undefined => {
+  const { log } = ended
+  const { failures } = log
+  if (connection.forged || !isLastWord(log)) return undefined
+  const unreadable = first(failures, "RevokedKeysUnreadable")
+  if (unreadable !== undefined) {
+    return new RevokedKeysUnreadable({ file: unreadable.file, detail: unreadable.detail })
+  }
+  const shown = connection.serverKey === undefined
+    ? undefined
+    : { keyType: keyTypeOf(connection.serverKey.algorithm), fingerprint: connection.serverKey.fingerprint }
+  const listed = first(failures, "KeyRevokedByFile")
+  if (listed !== undefined) {
+    return new HostKeyRevoked({
+      ...place,
+      keyType: listed.keyType,
+      fingerprint: listed.fingerprint,
+      knownHostsFile: listed.file
+    })
+  }
+  const named = first(failures, "KeyRevoked") ?? first(failures, "KeyChanged") ?? first(failures, "KeyUnknown")
+  if (named === undefined || !isNameOf(connection, named.name)) return undefined
+  const fields = { ...place, ...shown, knownHostsName: named.name }
+  if (named._tag === "KeyRevoked") return new HostKeyRevoked(fields)
+  const rememberable = ended.rememberable?.(place.hop) ?? true
+  if (named._tag === "KeyUnknown") return new HostKeyUnknown({ keyType: named.keyType, ...fields, rememberable })
+  const offending = first(failures, "KeyOffending")
+  const entry = offending === undefined ? undefined : { knownHostsFile: offending.file, line: offending.line }
+  const known = knownHostsQuery(log) === undefined ? [] : ended.knownKeyTypes ?? []
+  return known.length === 0 || shown === undefined || known.includes(shown.keyType)
+    ? new HostKeyChanged({ ...fields, ...entry })
+    : new HostKeyUnknown({ ...fields, ...entry, knownKeyTypes: [...new Set(known)], rememberable })
+}
+
+/**
+ * What `ssh-keygen -l -F <name> -f <file>` should be asked of every known_hosts
+ * file in force before {@link classify}, because ssh calls a key *changed* also
+ * when known_hosts has only keys of other types. `undefined`: ssh's text is
+ * enough, nothing is to be asked.
+ *
+ * **Gotchas**
+ *
+ * Asking only the file that ssh names is not enough: it names the last entry
+ * that does not match, and a key of the shown type may stand in another file.
+ */
+export const knownHostsQuery = (
+  log: SshLog
+): { readonly name: string; readonly file: string; readonly hop?: string } | undefined => {
+  const { hop, serverKey } = currentConnection(log)
+  const changed = first(log.failures, "KeyChanged")
+  const offending = first(log.failures, "KeyOffending")
+  if (changed === undefined || offending === undefined || serverKey === undefined) return undefined
+  if (offending.keyType === keyTypeOf(serverKey.algorithm)) return undefined
+  return { name: changed.name, file: offending.file, ...(hop === undefined ? undefined : { hop }) }
+}
+
+// --- Authentication --------------------------------------------------------------------------------------------------
+
+const isSecurityKey = ({ key }: Attempt): boolean => /-SK(?:-CERT)?$/.test(key?.type ?? "")
+
+const unusableIdentity = (ended: Ended, connection: Connection, wasRefused: boolean) => {
+  const { identities } = connection
+  const own = identities.find(({ file }) => file === ended.identityFile)
+  const unusable = own ??
+    (wasRefused ? undefined : identities.find(({ problem }) => problem !== "missing") ?? identities[0])
+  if (unusable === undefined) return undefined
+  // ssh offers a public key that was named by mistake, and then can't load it as a private one.
+  const isPublic = unusable.file.endsWith(".pub") && unusable.problem !== "missing" && unusable.problem !== "unreadable"
+  return new IdentityFileUnusable(isPublic ? { file: unusable.file, problem: "public-key" } : unusable)
+}
+
+const signingReason = (place: Place, attempt: Attempt): Reason | undefined => {
+  const securityKey = isSecurityKey(attempt)
+  const identityFile = attempt.key?.agent === true ? undefined : { identityFile: attempt.file }
+  switch (attempt.signing) {
+    case "refused":
+      return new InteractionRequired({ ...place, what: securityKey ? "security-key" : "confirmation" })
+    case "pin":
+      return securityKey ? new InteractionRequired({ ...place, what: "pin", ...identityFile }) : undefined
+    case "no-device":
+      return securityKey ? new InteractionRequired({ ...place, what: "security-key", ...identityFile }) : undefined
     default:
       return undefined
   }
 }
 
+const authenticationReason = (
+  ended: Ended,
+  connection: Connection,
+  place: Place,
+  denied: FailureOf<"PermissionDenied">
+): Reason | undefined => {
+  const { attempts, candidates, identities, partial } = connection
+  const methods = denied.methods
+  const wasRefused = attempts.some(({ outcome }) => outcome === "refused")
+
+  // A key that sshd would take, but that gave no signature.
+  const wanted = attempts.find(({ outcome }) => outcome === "accepted" || outcome === "unsigned")
+  const isUnusable = (file: string) => identities.some((identity) => identity.file === file)
+  if (wanted !== undefined && !isUnusable(wanted.file)) {
+    return wanted.outcome === "unsigned"
+      ? signingReason(place, wanted)
+      : new InteractionRequired({ ...place, what: "passphrase", identityFile: wanted.file })
+  }
+  if (methods.includes("publickey") && !partial) {
+    const unusable = unusableIdentity(ended, connection, wasRefused && wanted === undefined)
+    if (unusable !== undefined) return unusable
+    // Not even its public half could be read, and it is there: a locked key in an old format.
+    const locked = attempts.find(({ file, outcome }) =>
+      outcome === "trying" && candidates.some((key) => key.file === file && key.explicit)
+    )
+    if (locked !== undefined && !wasRefused) {
+      return new InteractionRequired({ ...place, what: "passphrase", identityFile: locked.file })
+    }
+  }
+  if (partial || !wasRefused) {
+    const what = (["password", "keyboard-interactive"] as const).find((method) => methods.includes(method))
+    if (what !== undefined) return new InteractionRequired({ ...place, what })
+  }
+  return new AuthenticationFailed({
+    ...place,
+    user: denied.user,
+    alsoAccepts: methods,
+    offered: attempts.filter(({ outcome }) => outcome === "refused" || outcome === "partial").length
+  })
+}
+
+// --- The stages of one connection ------------------------------------------------------------------------------------
+
+/**
+ * Reasons of the connection that ssh was busy with when it ended. ssh's own
+ * last line is the first one that counts, except while a banner may have been
+ * printed before it.
+ */
+const reasonIn = (ended: Ended, connection: Connection, place: Place): Reason | undefined => {
+  const { current, failures, lastWords } = ended.log
+  // The ssh outside of this one only tells that its proxy is gone.
+  const outer = current > 0 && connection.stage !== "connected"
+    ? failures.findIndex((failure, index) => failure._tag === "NotIdentified" && failures.slice(index).every(isEndOf))
+    : -1
+  const own = outer === -1 ? failures : failures.slice(0, outer)
+  const timedOut = (phase: "connect" | "banner" | "key-exchange" | "login") =>
+    first(own, "BannerTimedOut") !== undefined || first(own, "TimedOut") !== undefined
+      ? new ConnectionTimedOut({ ...place, phase })
+      : undefined
+  const closed = (): Reason | undefined => {
+    const end = own.find(isEndOf)
+    return end === undefined ? undefined : new ConnectionClosed({
+      ...place,
+      detail: end._tag === "NotIdentified" || end._tag === "Closed" ? end.detail : ""
+    })
+  }
+  const disconnected = (failure: FailureOf<"Disconnected"> | undefined): Reason | undefined =>
+    failure === undefined ? undefined : new ConnectionClosed({ ...place, detail: failure.detail })
+
+  switch (connection.stage) {
+    case "starting": {
+      const notPassedOn = first(own, "NotPassedOn")
+      const inner = ended.log.connections[current + 1]
+      if (notPassedOn !== undefined && inner !== undefined) {
+        return new ProxyJumpFailed({
+          target: ended.target,
+          hop: nameOf(inner, connection),
+          problem: notPassedOn.reason === "prohibited"
+            ? "prohibited"
+            : passingProblem(notPassedOn.detail) ?? "unknown",
+          detail: notPassedOn.detail
+        })
+      }
+      const notResolved = first(own, "NotResolved")
+      if (notResolved !== undefined) {
+        return new HostNameNotResolved({ ...place, hostName: notResolved.hostName, detail: notResolved.detail })
+      }
+      const invalid = first(own, "ConfigInvalid")
+      if (invalid !== undefined) return configInvalid(invalid, ended.configFile ?? "~/.ssh/config")
+      if (inner?.stage === "authenticated") {
+        // The jump host has let it through, or its own connection has ended meanwhile.
+        const lost = own.find(({ _tag }) => _tag === "Lost" || _tag === "NotResponding" || _tag === "Disconnected")
+        return lost === undefined || !("detail" in lost)
+          ? timedOut("banner") ?? closed()
+          : new ConnectionClosed({ ...placeOf(ended, current + 1), detail: lost.detail ?? "" })
+      }
+      if (current > 0 && outer !== -1) {
+        return new ProxyJumpFailed({
+          target: ended.target,
+          hop: nameOf(connection, ended.log.connections[current - 1]),
+          problem: connection.hop === undefined ? "proxy-command" : "unknown",
+          detail: lastWords
+        })
+      }
+      return timedOut("connect") ?? closed()
+    }
+    case "connecting": {
+      const failed = first(own, "ConnectFailed")
+      switch (failed?.problem) {
+        case "refused":
+          return new ConnectionRefused({ ...place, port: failed.port })
+        case "timed-out":
+          return new ConnectionTimedOut({ ...place, phase: "connect" })
+        case "unreachable":
+          return new NetworkUnreachable({ ...place, detail: failed.detail })
+        case "closed":
+          return new ConnectionClosed({ ...place, detail: failed.detail })
+        default:
+          return timedOut("connect")
+      }
+    }
+    case "connected":
+      return timedOut("banner") ?? disconnected(first(own, "Disconnected")) ?? closed()
+    case "identified": {
+      const [cause] = own
+      switch (cause?._tag) {
+        case "NoCommon":
+          return new NoCommonAlgorithm({ ...place, kind: cause.kind, offered: cause.offered })
+        case "Disconnected":
+          return disconnected(cause)
+        case "TimedOut":
+        case "BannerTimedOut":
+          return timedOut("key-exchange")
+        case "Closed":
+        case "NotIdentified":
+          return closed()
+        case undefined:
+          return undefined
+        default:
+          return hostKeyReason(ended, connection, place)
+      }
+    }
+    case "keyed":
+    case "authenticating": {
+      const denied = ended.log.exhausted ? first(own, "PermissionDenied") : undefined
+      if (denied !== undefined) return authenticationReason(ended, connection, place, denied)
+      const last = own.at(-1)
+      switch (last?._tag) {
+        case "DisconnectedFrom":
+        case "Disconnected": {
+          const said = own.findLast((failure): failure is FailureOf<"Disconnected"> => failure._tag === "Disconnected")
+          return said?.detail === "Too many authentication failures"
+            ? new TooManyAuthenticationFailures(place)
+            : disconnected(said)
+        }
+        case "Closed":
+          return new ConnectionClosed({ ...place, detail: last.detail })
+        case "TimedOut":
+        case "BannerTimedOut":
+          return timedOut("login")
+        default:
+          return undefined
+      }
+    }
+    case "authenticated": {
+      const [cause] = own
+      switch (cause?._tag) {
+        case "NotForwarded":
+          return cause.taken ? new LocalPortInUse({ port: cause.port }) : undefined
+        case "SocketFailed":
+          // ssh binds under a random name first, and then renames.
+          return new RuntimeDirectoryUnusable({
+            path: cause.path.replace(/\.[A-Za-z0-9]{16}$/, ""),
+            detail: cause.detail
+          })
+        case "Lost":
+        case "NotResponding":
+        case "Closed":
+        case "Disconnected":
+        case "TimedOut":
+          return lostReason(ended)
+        default:
+          return undefined
+      }
+    }
+  }
+}
+
+const isLoss = (
+  failure: Failure
+): failure is FailureOf<"Lost" | "NotResponding" | "Closed" | "Disconnected" | "TimedOut"> =>
+  failure._tag === "Lost" || failure._tag === "NotResponding" || failure._tag === "Closed" ||
+  failure._tag === "Disconnected" || failure._tag === "TimedOut"
+
+/** Each ssh of the chain says so, the innermost first, when the connection below it is gone. */
+const lostReason = ({ exit, hops, log, target }: Ended): ConnectionLost => {
+  const losses = log.failures.filter(isLoss)
+  const [cause] = losses
+  const place = placeOf({ log, target, hops }, Math.min(losses.length, log.connections.length) - 1)
+  const ending = exit.signal ?? `exit code ${exit.code ?? "unknown"}`
+  return new ConnectionLost({
+    ...(losses.length === 0 ? { target } : place),
+    detail: cause?.detail ?? (log.lastWords === "" ? `ssh ended (${ending})` : log.lastWords)
+  })
+}
+
+// --- Exports ---------------------------------------------------------------------------------------------------------
+
+const transport = (reason: TransportReason): TransportError => new TransportError({ reason })
+const configuration = (reason: ConfigurationReason): ConfigurationError => new ConfigurationError({ reason })
+
+const isConfiguration = (reason: Reason): reason is ConfigurationReason =>
+  reason._tag === "SshConfigInvalid" || reason._tag === "IdentityFileUnusable" ||
+  reason._tag === "RevokedKeysUnreadable" || reason._tag === "RuntimeDirectoryUnusable"
+
 /** The error for an ssh that has ended; see {@link Ended}. Total: every input gives an error. */
 export const classify = (ended: Ended): TransportError | ConfigurationError => {
-  const { exit, log, target } = ended
+  const { exit, log } = ended
   if (exit.spawnError !== undefined) {
     return configuration(new SshNotFound({ binary: ended.binary ?? "ssh", detail: exit.spawnError }))
   }
-  const ending = exit.signal ?? `exit code ${exit.code ?? "unknown"}`
-  if (ended.phase === "established") {
-    return transport(
-      new ConnectionLost({ target, detail: log.lastWords === "" ? `ssh ended (${ending})` : log.lastWords })
-    )
-  }
-  // The innermost connection that failed is the cause; those outside of it only lost their way.
-  for (let index = log.connections.length - 1; index >= 0; index--) {
-    const connection = log.connections[index]
-    if (connection === undefined || connection.failures.length === 0) continue
-    const inner = log.connections[index + 1]
-    const passing = isIn(connection.failures, "NotPassedOn")
-    if (passing !== undefined && inner !== undefined) {
-      return transport(passingOnReason(nameOf(inner), target, passing))
-    }
-    const name = nameOf(connection)
-    const place: Place = index === 0 ? { target } : { target: ended.hops(name), hop: name }
-    const reason = reasonOf(ended, connection, place)
-    if (reason === undefined) break
-    return isConfiguration(reason) ? configuration(reason) : transport(reason)
-  }
+  if (ended.phase === "established") return transport(lostReason(ended))
+  const reason = reasonIn(ended, currentConnection(log), placeOf(ended, log.current))
+  if (reason !== undefined) return isConfiguration(reason) ? configuration(reason) : transport(reason)
   return transport(
     new Unclassified({
-      target,
+      ...placeOf(ended, log.current),
       stderr: tail(log),
       ...(exit.code === undefined ? undefined : { exitCode: exit.code }),
       ...(exit.signal === undefined ? undefined : { signal: exit.signal })
     })
   )
 }
-
-const configurationTags: ReadonlySet<string> = new Set<ConfigurationReason["_tag"]>([
-  "SshConfigInvalid",
-  "IdentityFileUnusable",
-  "RevokedKeysUnreadable",
-  "RuntimeDirectoryUnusable"
-])
-const isConfiguration = (reason: TransportReason | ConfigurationReason): reason is ConfigurationReason =>
-  configurationTags.has(reason._tag)
 
 /** The error for an ssh that was still not ready after `waited` milliseconds. */
 export const expired = (ended: {
@@ -327,37 +486,14 @@ export const expired = (ended: {
   readonly hops: (name: string) => SshTarget
   readonly waited: number
 }): TransportError => {
-  const { hop, waitingFor } = progress(ended.log)
+  const { waitingFor } = progress(ended.log)
   return transport(
     new AuthenticationTimedOut({
-      target: hop === undefined ? ended.target : ended.hops(hop),
-      ...(hop === undefined ? undefined : { hop }),
+      ...placeOf(ended, ended.log.current),
       ...(waitingFor === undefined ? undefined : { waitingFor }),
-      waited: ended.waited
+      waited: Math.round(ended.waited)
     })
   )
-}
-
-/**
- * What `ssh-keygen -l -F <name> -f <file>` should be asked before
- * {@link classify}, because ssh calls a key *changed* also when known_hosts has
- * only keys of other types; `undefined` when nothing is to be asked.
- */
-export const knownHostsQuery = (
-  log: SshLog
-): { readonly name: string; readonly file: string; readonly hop?: string } | undefined => {
-  for (const connection of log.connections) {
-    const changed = isIn(connection.failures, "KeyChangedName")
-    const offending = isIn(connection.failures, "KeyOffending")
-    if (changed === undefined || offending === undefined || connection.serverKey === undefined) continue
-    if (offending.keyType === keyTypeOf(connection.serverKey.algorithm)) continue
-    return {
-      name: changed.name,
-      file: offending.file,
-      ...(connection.hop === undefined ? undefined : { hop: connection.hop })
-    }
-  }
-  return undefined
 }
 
 /**
@@ -365,11 +501,11 @@ export const knownHostsQuery = (
  * `fallbackFile` with ssh's last words.
  */
 export const configurationError = (stderr: string, fallbackFile: string): ConfigurationError => {
-  const [, log] = append(empty, stderr.endsWith("\n") ? stderr : `${stderr}\n`)
-  const found = log.connections[0]?.failures.find((failure) => failure._tag === "ConfigLine")
+  const [, log] = append(empty, stderr.endsWith("\n") ? stderr : `${stderr}\r\n`)
+  const invalid = first(log.failures, "ConfigInvalid")
   return configuration(
-    found === undefined
+    invalid === undefined
       ? new SshConfigInvalid({ file: fallbackFile, detail: log.lastWords === "" ? "ssh -G failed" : log.lastWords })
-      : configLineReason(found)
+      : configInvalid(invalid, fallbackFile)
   )
 }

@@ -1,39 +1,51 @@
 /**
  * Reads ssh's stderr as it arrives and keeps what is needed later: the last
- * 16 KiB of text, how far each connection of the chain has come, and why one
- * of them ended. Pure; linear in the input; bounded, whatever the other side
- * prints.
+ * 16 KiB of text, how far each connection of the chain has come, what became of
+ * the keys, and the lines that may tell why it ends. Pure; linear in the input;
+ * bounded, whatever the other side prints.
  *
  * ssh, and the ssh of each jump host, write to the same stderr without saying
  * who writes. Whose line it is follows from causality: the ssh of a destination
- * can't hear from it before the jump host has let it through, so the chain is
- * worked through from the innermost jump host outward.
+ * hears nothing from it before the jump host has let it through, so the chain
+ * is worked through from the innermost jump host outward, one at a time.
  *
- * What a server can forge: its banner (SSH_MSG_USERAUTH_BANNER) is printed as
- * it is, between "SSH2_MSG_SERVICE_ACCEPT received" and "Authenticated to". So
- * a fact counts only in the stage in which ssh itself prints it: nothing about
- * a host's key can be forged by that host, and no file name by anybody.
+ * What the other side can forge, and why it does not matter here:
+ *
+ * - A banner is printed as it is between "SSH2_MSG_SERVICE_ACCEPT received" and
+ *   "Authenticated to". A line counts only in the stage in which ssh itself
+ *   prints it, so nothing about host keys, names or the configuration can be
+ *   said by a banner, and no key file that ssh has not named before.
+ * - ssh's own course goes on after a banner, and forgets what was said so far.
+ * - Messages that ssh quotes (disconnect, debug, a certificate's ID) may hold
+ *   newlines; ssh's own words stand in front of them, and the first line counts.
  */
 import type { Progress, Rejection } from "../Tunnel.ts"
-import { type Failure, type IdentityProblem, type PublicKey, read } from "./sshWordings.ts"
+import { type Failure, type IdentityProblem, type PublicKey, read, type SigningProblem } from "./sshWordings.ts"
 
 /** How much raw text is kept, in UTF-16 units. */
 export const tailLength = 16 * 1024
-/** ssh's own lines have at most 1 KiB (MSGBUFSIZ); a longer line is cut and tells nothing. */
+/** ssh's own lines have at most 1 KiB (MSGBUFSIZ), and a path; a longer line is cut and tells nothing. */
 export const maxLineLength = 4 * 1024
 const maxConnections = 16
-const maxAttempts = 64
-const maxFailures = 16
-const maxChannels = 4096
+const maxKeys = 128
+const maxProblems = 32
+const maxFirstFailures = 8
+const maxFailures = 32
+const maxChannels = 1024
 
-/** One key that was tried. `refused`, `accepted` (a signature was wanted, none followed), `partial`, `unsigned` (signing failed). */
+/**
+ * One key that was tried. `trying`: a file that ssh could not load so far;
+ * `offered`; `accepted`: sshd wants a signature, none was sent so far;
+ * `refused`; `partial`: good, but more is wanted; `unsigned`: signing failed.
+ */
 export interface Attempt {
   readonly file: string
   readonly key?: PublicKey
   readonly outcome: "trying" | "offered" | "accepted" | "refused" | "partial" | "unsigned"
-  readonly detail?: string
+  readonly signing?: SigningProblem
 }
 
+/** How far one connection has come. */
 export type Stage =
   | "starting"
   | "connecting"
@@ -43,25 +55,29 @@ export type Stage =
   | "authenticating"
   | "authenticated"
 
-/** One ssh process of the chain, or the program of a `ProxyCommand`. */
+/** One ssh of the chain, or the program of a `ProxyCommand`. */
 export interface Connection {
   /** The jump host's name as the user wrote it; absent for the destination and for the program of a ProxyCommand. */
   readonly hop?: string
-  /** How it is reached: the command of its ProxyCommand or ProxyJump. */
+  /** How it is reached, if not by TCP: the command of its ProxyJump or ProxyCommand. */
   readonly proxy?: string
   readonly stage: Stage
   readonly host?: string
   readonly port?: number
   readonly user?: string
+  /** The name that known_hosts uses instead of the host's. */
+  readonly hostKeyAlias?: string
   readonly serverKey?: { readonly algorithm: string; readonly fingerprint: string }
   /** What the server would still take, in its own order. */
   readonly methods: ReadonlyArray<string>
+  /** Something was good, but more is wanted. */
   readonly partial: boolean
+  /** The keys that ssh means to try. */
   readonly candidates: ReadonlyArray<PublicKey>
   readonly attempts: ReadonlyArray<Attempt>
   readonly identities: ReadonlyArray<{ readonly file: string; readonly problem: IdentityProblem }>
-  /** In the order in which they were printed; the first is the cause. */
-  readonly failures: ReadonlyArray<Failure>
+  /** Lines that ssh does not print here: somebody else speaks in its name. */
+  readonly forged: boolean
 }
 
 /** Something that happened on a live connection. */
@@ -91,36 +107,40 @@ interface Forwarding {
   readonly remotePort: number
 }
 
-/** See the module. Immutable; opaque outside `internal/`. */
+/** See the module. Immutable. */
 export interface SshLog {
   /** At most twice {@link tailLength}; read it by {@link tail}. */
   readonly text: string
   /** The line that has not ended yet. */
   readonly rest: string
-  /** Whether `rest` has lost its end because the line is too long. */
+  /** Whether `rest` was given up because the line is too long. */
   readonly cut: boolean
   /** `[0]` is the destination, the last one the innermost jump host. */
   readonly connections: ReadonlyArray<Connection>
-  /** Which of them ssh is busy with. */
+  /** The one that ssh is busy with. */
   readonly current: number
-  /** The last line that is no debug text. */
+  /** Since the last step of ssh's normal course, in order. */
+  readonly failures: ReadonlyArray<Failure>
+  /** Whether "No more authentication methods to try" was the last step. */
+  readonly exhausted: boolean
+  /** The last line in which somebody said something else than ssh's usual words. */
   readonly lastWords: string
-  /** The text contradicts itself: somebody forges lines. */
-  readonly contradictory: boolean
-  readonly listening?: number
-  readonly requested?: Forwarding
+  readonly listening: number | undefined
+  readonly requested: Forwarding | undefined
+  readonly bindFailed: { readonly port: number; readonly taken: boolean; readonly detail: string } | undefined
   readonly channels: ReadonlyMap<number, Forwarding | string>
+  /** sshd did not open a session. */
   readonly sessionRefused: boolean
 }
 
-const start: Connection = {
+const noConnection: Connection = {
   stage: "starting",
   methods: [],
   partial: false,
   candidates: [],
   attempts: [],
   identities: [],
-  failures: []
+  forged: false
 }
 
 /** Nothing read yet. */
@@ -128,42 +148,17 @@ export const empty: SshLog = {
   text: "",
   rest: "",
   cut: false,
-  connections: [start],
+  connections: [noConnection],
   current: 0,
+  failures: [],
+  exhausted: false,
   lastWords: "",
-  contradictory: false,
+  listening: undefined,
+  requested: undefined,
+  bindFailed: undefined,
   channels: new Map(),
   sessionRefused: false
 }
-
-/** A copy that does not keep the chunk alive from which it was cut (engines share the memory of substrings). */
-const detached = (text: string): string => ` ${text}`.slice(1)
-
-/** A log while lines are being added; never visible outside. */
-interface Draft {
-  log: SshLog
-  channels: Map<number, Forwarding | string> | undefined
-  readonly events: Array<SshEvent>
-}
-
-const channelsOf = (draft: Draft): Map<number, Forwarding | string> => {
-  if (draft.channels === undefined) {
-    draft.channels = new Map(draft.log.channels)
-    draft.log = { ...draft.log, channels: draft.channels }
-  }
-  return draft.channels
-}
-
-const set = (draft: Draft, change: Partial<SshLog>): void => {
-  draft.log = { ...draft.log, ...change }
-}
-
-const connectionOf = (draft: Draft): Connection => draft.log.connections[draft.log.current] ?? start
-
-const setConnection = (draft: Draft, change: Partial<Connection>, index = draft.log.current): void =>
-  set(draft, {
-    connections: draft.log.connections.map((connection, i) => i === index ? { ...connection, ...change } : connection)
-  })
 
 const stages: ReadonlyArray<Stage> = [
   "starting",
@@ -174,207 +169,244 @@ const stages: ReadonlyArray<Stage> = [
   "authenticating",
   "authenticated"
 ]
-const isBefore = (connection: Connection, stage: Stage): boolean =>
+
+/** Whether a connection has not come as far as a stage. */
+export const isBefore = (connection: Connection, stage: Stage): boolean =>
   stages.indexOf(connection.stage) < stages.indexOf(stage)
 
-const push = <A>(items: ReadonlyArray<A>, item: A, max: number): ReadonlyArray<A> =>
+/** The connection that ssh is busy with, or was when it ended. */
+export const currentConnection = (log: SshLog): Connection => log.connections[log.current] ?? noConnection
+
+/** A copy that does not keep the chunk alive from which it was cut (engines share the memory of substrings). */
+const detached = (text: string): string => ` ${text}`.slice(1)
+
+const pushed = <A>(items: ReadonlyArray<A>, item: A, max: number): ReadonlyArray<A> =>
   items.length < max ? [...items, item] : items
 
-const setChannel = (draft: Draft, channel: number, value: Forwarding | string): void => {
+/** A log while lines are being added; never visible outside. */
+interface Draft {
+  log: SshLog
+  ownChannels: Map<number, Forwarding | string> | undefined
+  readonly events: Array<SshEvent>
+}
+
+const set = (draft: Draft, change: Partial<SshLog>): void => {
+  draft.log = { ...draft.log, ...change }
+}
+
+const setConnection = (draft: Draft, change: Partial<Connection>): void => {
+  const { connections, current } = draft.log
+  set(draft, {
+    connections: connections.map((connection, index) => index === current ? { ...connection, ...change } : connection)
+  })
+}
+
+/** A step of ssh's own course: it lives, so what was said before was no reason to end. */
+const step = (draft: Draft, change: Partial<Connection>): void => {
+  setConnection(draft, change)
+  if (draft.log.failures.length > 0 || draft.log.exhausted) set(draft, { failures: [], exhausted: false })
+}
+
+const channelsOf = (draft: Draft): Map<number, Forwarding | string> => {
+  if (draft.ownChannels === undefined) {
+    draft.ownChannels = new Map(draft.log.channels)
+    set(draft, { channels: draft.ownChannels })
+  }
+  return draft.ownChannels
+}
+
+const openChannel = (draft: Draft, channel: number, value: Forwarding | string): void => {
   const channels = channelsOf(draft)
   channels.delete(channel)
   channels.set(channel, value)
-  if (channels.size > maxChannels) {
-    const [oldest] = channels.keys()
-    if (oldest !== undefined) channels.delete(oldest)
-  }
+  if (channels.size <= maxChannels) return
+  const [oldest] = channels.keys()
+  if (oldest !== undefined) channels.delete(oldest)
 }
 
-/** Replaces the outcome of the attempt that is still open. */
-const settle = (
+/** Keeps the first and the last ones. */
+const fail = (draft: Draft, failure: Failure): void => {
+  const { failures } = draft.log
+  set(draft, {
+    failures: failures.length < maxFailures
+      ? [...failures, failure]
+      : [...failures.slice(0, maxFirstFailures), ...failures.slice(maxFirstFailures + 1), failure]
+  })
+}
+
+/** Gives the attempt that is still open its outcome. */
+const settled = (
   attempts: ReadonlyArray<Attempt>,
-  outcome: Attempt["outcome"],
-  detail?: string
+  change: Pick<Attempt, "outcome" | "signing">
 ): ReadonlyArray<Attempt> => {
   const last = attempts.at(-1)
   return last === undefined || last.outcome === "refused" || last.outcome === "partial" || last.outcome === "unsigned"
     ? attempts
-    : [...attempts.slice(0, -1), { ...last, outcome, ...(detail === undefined ? undefined : { detail }) }]
+    : [...attempts.slice(0, -1), { ...last, ...change }]
 }
 
-/** Whether ssh itself has named this file for this connection, so that no banner can name another. */
+/** Whether ssh itself has said that it will try this file, so that no banner can name another one. */
 const isCandidate = (connection: Connection, file: string): boolean =>
   connection.candidates.length === 0 || connection.candidates.some((key) => key.file === file)
 
-const fail = (draft: Draft, failure: Failure): void => {
-  const connection = connectionOf(draft)
-  setConnection(draft, { failures: push(connection.failures, failure, maxFailures) })
-}
-
-const line = (draft: Draft, text: string, isLogLine: boolean): void => {
-  if (!text.startsWith("debug1: ") && text !== "" && !/^(?:Transferred|Bytes per second): /.test(text)) {
-    set(draft, { lastWords: text })
+/** Takes in one whole line. `isLogLine`: it ended as ssh's log ends its lines. */
+const takeLine = (draft: Draft, line: string, isLogLine: boolean): void => {
+  const fact = read(line)
+  if (fact === undefined || !isLogLine) {
+    if (!line.startsWith("debug1: ") && line.trim() !== "") set(draft, { lastWords: line })
+    // The one warning of ssh that does not go through its log: about -i, before anything else.
+    if (fact?._tag !== "IdentityUnusable" || currentConnection(draft.log).stage !== "starting") return
   }
-  const fact = read(text)
-  if (fact === undefined) return
-  // Only ssh's log ends its lines with \r\n; what it prints otherwise is a warning about -i, or its proxy's shell.
-  if (!isLogLine && fact._tag !== "IdentityUnusable" && fact._tag !== "CommandMissing") return
   const { log } = draft
-  const connection = connectionOf(draft)
+  const connection = currentConnection(log)
   switch (fact._tag) {
-    case "ProxyCommand":
-      if (connection.stage !== "starting" || log.current !== log.connections.length - 1) return
-      if (log.connections.length >= maxConnections) return
-      setConnection(draft, { proxy: fact.command })
-      set(draft, {
-        connections: [...draft.log.connections, fact.hop === undefined ? start : { ...start, hop: fact.hop }],
-        current: log.connections.length
+    // --- Steps ---
+    case "ProxyCommand": {
+      const isNext = connection.stage === "starting" && connection.proxy === undefined
+      if (!isNext || log.current !== log.connections.length - 1 || log.connections.length >= maxConnections) return
+      step(draft, { proxy: fact.command })
+      return set(draft, {
+        connections: [
+          ...draft.log.connections,
+          fact.hop === undefined ? noConnection : { ...noConnection, hop: fact.hop }
+        ],
+        current: log.current + 1
       })
-      return
+    }
     case "Connecting":
+      // Once for each address of the host.
       if (connection.proxy !== undefined || !isBefore(connection, "connected")) return
-      setConnection(draft, { stage: "connecting", host: fact.host, port: fact.port })
-      return
+      return step(draft, { stage: "connecting", host: fact.host, port: fact.port })
     case "Connected":
-      if (connection.stage === "connecting") setConnection(draft, { stage: "connected" })
+      if (connection.stage === "connecting") step(draft, { stage: "connected" })
       return
     case "Identified": {
-      // A proxy that prints nothing of its own has done its work.
+      // A proxy that says nothing of its own has done its work.
       if (connection.stage === "starting" && connection.proxy === undefined && log.current > 0) {
-        setConnection(draft, { stage: "authenticated" })
         set(draft, { current: log.current - 1 })
       }
-      const speaking = connectionOf(draft)
-      if (isBefore(speaking, "identified")) setConnection(draft, { stage: "identified" })
-      else set(draft, { contradictory: true })
-      return
+      if (isBefore(currentConnection(draft.log), "identified")) return step(draft, { stage: "identified" })
+      return setConnection(draft, { forged: true })
     }
     case "Authenticating":
-      if (connection.stage === "identified") setConnection(draft, { host: fact.host, port: fact.port, user: fact.user })
+      if (connection.stage !== "identified" || connection.user !== undefined) return
+      return step(draft, { host: fact.host, port: fact.port, user: fact.user })
+    case "HostKeyAlias":
+      if (connection.stage === "identified" && connection.hostKeyAlias === undefined) {
+        step(draft, { hostKeyAlias: fact.alias })
+      }
       return
     case "ServerKey":
-      if (connection.stage === "identified") {
-        setConnection(draft, { serverKey: { algorithm: fact.algorithm, fingerprint: fact.fingerprint } })
-      }
-      return
+      if (connection.stage !== "identified") return
+      // Shown once; if the key of a certificate is checked instead, it is the same key.
+      if (connection.serverKey !== undefined) return setConnection(draft, { forged: true })
+      return step(draft, { serverKey: { algorithm: fact.algorithm, fingerprint: fact.fingerprint } })
     case "KeysAgreed":
-      if (connection.stage === "identified") setConnection(draft, { stage: "keyed" })
+      if (connection.stage === "identified") step(draft, { stage: "keyed" })
       return
     case "WillAttempt":
-      if (connection.stage === "keyed") {
-        setConnection(draft, { candidates: push(connection.candidates, fact.key, maxAttempts) })
-      }
-      return
+      if (connection.stage !== "keyed") return
+      return step(draft, { candidates: pushed(connection.candidates, fact.key, maxKeys) })
     case "ServiceAccepted":
-      if (connection.stage === "keyed") setConnection(draft, { stage: "authenticating" })
+      if (connection.stage === "keyed") step(draft, { stage: "authenticating" })
       return
     case "MethodsLeft":
-      if (isBefore(connection, "keyed") && log.connections.length > 1) set(draft, { contradictory: true })
-      else if (isBefore(connection, "authenticated")) {
-        setConnection(draft, { methods: fact.methods.slice(0, 32), attempts: settle(connection.attempts, "refused") })
-      }
-      return
+      if (connection.stage !== "authenticating") return
+      return step(draft, { methods: fact.methods, attempts: settled(connection.attempts, { outcome: "refused" }) })
+    case "MethodsExhausted":
+      if (connection.stage !== "authenticating") return
+      step(draft, {})
+      return set(draft, { exhausted: true })
     case "Trying":
-      if (!isBefore(connection, "authenticated") || !isCandidate(connection, fact.file)) return
-      setConnection(draft, {
-        attempts: push(connection.attempts, { file: fact.file, outcome: "trying" }, maxAttempts)
+      if (connection.stage !== "authenticating" || !isCandidate(connection, fact.file)) return
+      return step(draft, {
+        attempts: pushed(connection.attempts, { file: fact.file, outcome: "trying" }, maxKeys)
       })
-      return
     case "Offering":
-      if (!isBefore(connection, "authenticated") || !isCandidate(connection, fact.key.file)) return
-      setConnection(draft, {
-        attempts: push(connection.attempts, { file: fact.key.file, key: fact.key, outcome: "offered" }, maxAttempts)
+      if (connection.stage !== "authenticating" || !isCandidate(connection, fact.key.file)) return
+      return step(draft, {
+        attempts: pushed(connection.attempts, { file: fact.key.file, key: fact.key, outcome: "offered" }, maxKeys)
       })
-      return
-    case "Accepted": {
-      if (!isBefore(connection, "authenticated") || !isCandidate(connection, fact.key.file)) return
-      setConnection(draft, { attempts: settle(connection.attempts, "accepted") })
-      return
-    }
+    case "Accepted":
+      if (connection.stage !== "authenticating") return
+      if (fact.key !== undefined && fact.key.file !== connection.attempts.at(-1)?.file) return
+      return step(draft, { attempts: settled(connection.attempts, { outcome: "accepted" }) })
     case "PartialSuccess":
-      setConnection(draft, { partial: true, attempts: settle(connection.attempts, "partial") })
-      return
+      if (connection.stage !== "authenticating") return
+      return step(draft, { partial: true, attempts: settled(connection.attempts, { outcome: "partial" }) })
     case "Authenticated":
-      if (isBefore(connection, "keyed") && !(connection.stage === "starting" && log.current > 0)) {
-        set(draft, { contradictory: true })
-        return
+      // The program of a ProxyCommand may be an ssh that says only this.
+      if (connection.stage !== "authenticating" && !(connection.stage === "starting" && log.current > 0)) return
+      step(draft, { stage: "authenticated" })
+      return set(draft, { current: Math.max(0, log.current - 1), lastWords: "" })
+
+    // --- Keys of the user ---
+    case "IdentityUnusable":
+      if (isBefore(connection, "authenticated") && (!isLogLine || isCandidate(connection, fact.file))) {
+        setConnection(draft, {
+          identities: pushed(connection.identities, { file: fact.file, problem: fact.problem }, maxProblems)
+        })
       }
-      setConnection(draft, { stage: "authenticated" })
-      if (log.current > 0) set(draft, { current: log.current - 1 })
       return
-    case "IdentityUnusable": {
-      const problem = fact.problem === "missing" || !fact.file.endsWith(".pub") ? fact.problem : "public-key"
-      if (isLogLine && !isCandidate(connection, fact.file)) return
-      setConnection(draft, {
-        identities: push(connection.identities, { file: fact.file, problem }, maxFailures)
-      })
-      return
-    }
     case "SigningFailed":
-      setConnection(draft, { attempts: settle(connection.attempts, "unsigned", fact.detail) })
-      return
-    case "PinNeeded":
+      if (connection.stage === "authenticating") {
+        setConnection(draft, {
+          attempts: settled(connection.attempts, { outcome: "unsigned", signing: fact.problem })
+        })
+      }
       return
 
+    // --- Forwards and sessions ---
     case "Listening":
-      set(draft, { listening: fact.port })
-      return
-    case "Bound":
-      if (log.listening !== undefined) {
-        draft.events.push({ _tag: "Listening", localPort: log.listening })
-        const { listening: _, ...rest } = draft.log
-        draft.log = rest
-      }
-      return
+      if (connection.stage !== "authenticated") return
+      return set(draft, { listening: fact.port })
     case "ForwardRequested":
-      set(draft, { requested: { localPort: fact.localPort, remotePort: fact.remotePort } })
-      return
-    case "ForwardOpening":
-      if (log.requested !== undefined) {
-        setChannel(draft, fact.channel, log.requested)
-        const { requested: _, ...rest } = draft.log
-        draft.log = rest
-      }
-      return
+      if (connection.stage !== "authenticated") return
+      return set(draft, { requested: { localPort: fact.localPort, remotePort: fact.remotePort } })
     case "ChannelOpening":
-      setChannel(draft, fact.channel, fact.type)
+      // A jump host's own channel is the connection to the next host.
+      if (connection.stage !== "authenticated" && log.connections[log.current + 1]?.stage !== "authenticated") return
+      if (fact.type === "port-listener") {
+        if (log.listening === undefined) return
+        draft.events.push({ _tag: "Listening", localPort: log.listening })
+        return set(draft, { listening: undefined })
+      }
+      if (fact.type !== "direct-tcpip") return openChannel(draft, fact.channel, fact.type)
+      if (log.requested === undefined) return
+      openChannel(draft, fact.channel, log.requested)
+      return set(draft, { requested: undefined })
+    case "ChannelFreed":
+      if (log.channels.has(fact.channel)) channelsOf(draft).delete(fact.channel)
       return
     case "ChannelFailed": {
       const opening = log.channels.get(fact.channel)
       if (opening === undefined) return
       channelsOf(draft).delete(fact.channel)
       if (typeof opening !== "string") {
-        draft.events.push({
-          _tag: "Rejected",
-          ...opening,
-          rejection: fact.reason === "prohibited" ? "prohibited" : "connect-failed"
-        })
-      } else if (opening === "stdio-forward" || opening === "stdio forward") {
+        const rejection: Rejection = fact.reason === "prohibited" ? "prohibited" : "connect-failed"
+        draft.events.push({ _tag: "Rejected", ...opening, rejection })
+      } else if (opening.startsWith("stdio")) {
         fail(draft, { _tag: "NotPassedOn", reason: fact.reason, detail: fact.detail })
       } else {
         set(draft, { sessionRefused: true })
       }
       return
     }
-    case "ChannelFreed":
-      if (log.channels.has(fact.channel)) channelsOf(draft).delete(fact.channel)
+    case "BindFailed": {
+      if (connection.stage !== "authenticated") return
+      const { detail, port, taken } = fact
+      draft.events.push({ _tag: "BindFailed", localPort: port, taken, detail })
+      return set(draft, { bindFailed: { port, taken, detail }, listening: undefined })
+    }
+    case "ForwardingFailed":
+      if (log.bindFailed !== undefined) fail(draft, { _tag: "NotForwarded", ...log.bindFailed })
       return
-    case "BindFailed":
-      draft.events.push({
-        _tag: "BindFailed",
-        localPort: fact.port,
-        taken: fact.detail === "Address already in use",
-        detail: fact.detail
-      })
-      fail(draft, { _tag: "BindRefused", port: fact.port, detail: fact.detail })
-      return
-
     case "SessionRefused":
-      set(draft, { sessionRefused: true })
-      return
-    case "ConfigLine":
+      return set(draft, { sessionRefused: true })
+
+    // --- Ends, each in the stage in which ssh prints it ---
+    case "ConfigInvalid":
     case "NotResolved":
-    case "CommandMissing":
       if (connection.stage === "starting") fail(draft, fact)
       return
     case "ConnectFailed":
@@ -382,62 +414,73 @@ const line = (draft: Draft, text: string, isLogLine: boolean): void => {
       return
     case "NoCommon":
     case "KeyUnknown":
-    case "KeyChanged":
     case "KeyOffending":
-    case "KeyChangedName":
+    case "KeyChanged":
     case "KeyRevoked":
     case "KeyRevokedByFile":
     case "RevokedKeysUnreadable":
     case "VerificationFailed":
       if (connection.stage === "identified") fail(draft, fact)
       return
+    case "PermissionDenied":
+      if (connection.stage === "authenticating") return fail(draft, fact)
+      // By the program of a ProxyCommand, of which nothing else is known.
+      return set(draft, { lastWords: line })
+    case "SocketFailed":
+      if (connection.stage === "authenticated") fail(draft, fact)
+      return
+    case "Forged":
+      return setConnection(draft, { forged: true })
+    case "Quoted":
+      // Before its key is known to be right, the other side has nothing to say; a jump host before it may have.
+      if (connection.stage === "identified" && connection.proxy === undefined) setConnection(draft, { forged: true })
+      return
+    case "Noise":
+      return
     default:
-      fail(draft, fact)
+      return fail(draft, fact)
   }
 }
 
 /**
  * Adds a chunk of text as it came from the pipe, cut anywhere. Gives the events
- * of the lines that ended in it and the new log, in the order that
+ * of the lines that ended in it, and the new log, in the order that
  * `Ref.modify` wants.
  */
 export const append = (log: SshLog, chunk: string): readonly [events: ReadonlyArray<SshEvent>, log: SshLog] => {
   if (chunk === "") return [[], log]
-  const draft: Draft = { log, channels: undefined, events: [] }
+  const draft: Draft = { log, ownChannels: undefined, events: [] }
   let { cut, rest } = log
   let from = 0
   for (let end = chunk.indexOf("\n"); end !== -1; end = chunk.indexOf("\n", from)) {
     if (!cut && rest.length + end - from <= maxLineLength) {
-      const text = rest + chunk.slice(from, end)
-      const isLogLine = text.endsWith("\r")
-      line(draft, detached(isLogLine ? text.slice(0, -1) : text), isLogLine)
+      const line = detached(rest + chunk.slice(from, end))
+      const isLogLine = line.endsWith("\r")
+      takeLine(draft, isLogLine ? line.slice(0, -1) : line, isLogLine)
     }
     rest = ""
     cut = false
     from = end + 1
   }
-  const room = maxLineLength - rest.length
-  cut = cut || chunk.length - from > room
+  cut = cut || rest.length + chunk.length - from > maxLineLength
   rest = cut ? "" : detached(rest + chunk.slice(from))
   const text = chunk.length >= tailLength ? chunk.slice(-tailLength) : log.text + chunk
-  return [draft.events, {
-    ...draft.log,
-    rest,
-    cut,
-    text: text.length > 2 * tailLength ? detached(text.slice(-tailLength)) : text
-  }]
+  return [
+    draft.events,
+    { ...draft.log, rest, cut, text: text.length > 2 * tailLength ? detached(text.slice(-tailLength)) : text }
+  ]
 }
 
 /** The last 16 KiB of what ssh printed. Redact before showing. */
 export const tail = (log: SshLog): string => log.text.slice(-tailLength)
 
-/** The destination's own connection. */
-export const target = (log: SshLog): Connection => log.connections[0] ?? start
-
 /** Whether ssh has logged in at the destination. */
-export const isAuthenticated = (log: SshLog): boolean => target(log).stage === "authenticated"
+export const isAuthenticated = (log: SshLog): boolean => log.connections[0]?.stage === "authenticated"
 
-/** A key that wants a touch was accepted and its signature is awaited. */
+/** Whether sshd would not open a session: ForceCommand without one, MaxSessions 0, a full server. */
+export const isSessionRefused = (log: SshLog): boolean => log.sessionRefused
+
+/** A security key's signature is awaited; whether it wants a touch is not told, nearly all do. */
 const awaitsTouch = (connection: Connection): boolean => {
   const last = connection.attempts.at(-1)
   return connection.stage === "authenticating" && last?.outcome === "accepted" &&
@@ -446,12 +489,15 @@ const awaitsTouch = (connection: Connection): boolean => {
 
 /** How far ssh has come, for the state `Connecting`. */
 export const progress = (log: SshLog): Progress => {
-  const connection = log.connections[log.current] ?? start
-  const hop = log.current === 0 ? undefined : connection.hop
+  const connection = currentConnection(log)
+  const hop = log.current === 0 ? undefined : connection.hop ?? connection.host
+  const step = !isBefore(connection, "keyed")
+    ? "authenticating"
+    : connection.stage === "starting" && log.connections.length === 1
+    ? "starting"
+    : "connecting"
   return {
-    step: isBefore(connection, "keyed")
-      ? connection.stage === "starting" && log.connections.length === 1 ? "starting" : "connecting"
-      : "authenticating",
+    step,
     ...(hop === undefined ? undefined : { hop }),
     ...(awaitsTouch(connection) ? { waitingFor: "security-key" } : undefined)
   }

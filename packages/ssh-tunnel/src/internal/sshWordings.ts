@@ -3,34 +3,108 @@
  * stderr at LogLevel DEBUG1 and the fact it tells. Nothing else in this
  * package matches a text of ssh.
  *
- * Source: OpenSSH's own sources, V_8_2 to V_10_2 (ssh.c, sshconnect.c,
- * sshconnect2.c, readconf.c, packet.c, kex.c, channels.c, clientloop.c, mux.c),
- * and the recorded transcripts in `test/fixtures/stderr`.
+ * Source: OpenSSH's own sources from 8.2 to 10.2 (ssh.c, sshconnect.c,
+ * sshconnect2.c, readconf.c, packet.c, kex.c, authfile.c, channels.c,
+ * clientloop.c, mux.c), and the transcripts in `test/fixtures/stderr`.
+ *
+ * The texts inside a line that are libc's and not ssh's (strerror, getaddrinfo)
+ * are never localised, because ssh sets LC_CTYPE only; they differ between
+ * systems. A text that is not listed tells nothing.
  */
 
-/** What one line of ssh's stderr tells. */
-export type Fact =
-  // How far a connection has come.
-  | { readonly _tag: "ProxyCommand"; readonly command: string; readonly hop?: string }
+/** A key as ssh names it. `explicit`: named by an IdentityFile; `agent`: held by the agent. */
+export interface PublicKey {
+  readonly file: string
+  /** `ED25519`, `RSA-CERT`, `ED25519-SK`, …; empty when ssh has not read the key yet. */
+  readonly type: string
+  readonly fingerprint: string
+  readonly explicit: boolean
+  readonly agent: boolean
+}
+
+/** RFC 4254 §5.1, as far as it matters here. */
+export type ChannelReason = "connect-failed" | "prohibited" | "other"
+
+export type IdentityProblem = "missing" | "permissions" | "malformed" | "public-key" | "unreadable"
+
+/** How far a connection has come: lines of ssh's normal course. */
+export type Progress =
+  | {
+    /** `hop` is the jump host's name when this is how ssh itself carries out a ProxyJump. */
+    readonly _tag: "ProxyCommand"
+    readonly command: string
+    readonly hop?: string
+  }
   | { readonly _tag: "Connecting"; readonly host: string; readonly port: number }
   | { readonly _tag: "Connected" }
-  | { readonly _tag: "Identified"; readonly software: string }
+  | { readonly _tag: "Identified" }
   | { readonly _tag: "Authenticating"; readonly host: string; readonly port: number; readonly user: string }
-  | { readonly _tag: "ServerKey"; readonly algorithm: string; readonly fingerprint: string }
+  | { readonly _tag: "HostKeyAlias"; readonly alias: string }
+  | {
+    readonly _tag: "ServerKey"
+    readonly algorithm: string
+    readonly fingerprint: string
+    readonly certificate: boolean
+  }
   | { readonly _tag: "KeysAgreed" }
   | { readonly _tag: "WillAttempt"; readonly key: PublicKey }
   | { readonly _tag: "ServiceAccepted" }
   | { readonly _tag: "MethodsLeft"; readonly methods: ReadonlyArray<string> }
+  | { readonly _tag: "MethodsExhausted" }
   | { readonly _tag: "Trying"; readonly file: string }
   | { readonly _tag: "Offering"; readonly key: PublicKey }
-  | { readonly _tag: "Accepted"; readonly key: PublicKey }
-  | { readonly _tag: "PartialSuccess"; readonly method?: string }
-  | { readonly _tag: "Authenticated"; readonly host: string; readonly via: "tcp" | "proxy" }
-  // Forwards of this connection.
+  | { readonly _tag: "Accepted"; readonly key?: PublicKey }
+  | { readonly _tag: "PartialSuccess" }
+  | { readonly _tag: "Authenticated" }
+
+/** Why ssh ends. */
+export type Failure =
+  | {
+    /** `file` is absent where ssh names none; `line` 0 is an option of the command line. */
+    readonly _tag: "ConfigInvalid"
+    readonly file?: string
+    readonly line?: number
+    readonly detail: string
+  }
+  | { readonly _tag: "NotResolved"; readonly hostName: string; readonly detail: string }
+  | {
+    readonly _tag: "ConnectFailed"
+    readonly port: number
+    readonly problem: "refused" | "timed-out" | "unreachable" | "closed" | "other"
+    readonly detail: string
+  }
+  | { readonly _tag: "BannerTimedOut" }
+  | {
+    /** Before the other side has said which ssh it is. `detail` is absent where only the connection's end is told. */
+    readonly _tag: "NotIdentified"
+    readonly detail: string
+  }
+  | { readonly _tag: "TimedOut"; readonly proxied: boolean; readonly detail: string }
+  | { readonly _tag: "Closed"; readonly proxied: boolean; readonly detail: string }
+  | { readonly _tag: "Disconnected"; readonly detail: string }
+  | { readonly _tag: "DisconnectedFrom" }
+  | { readonly _tag: "NoCommon"; readonly kind: string; readonly offered: string }
+  | { readonly _tag: "KeyUnknown"; readonly keyType: string; readonly name: string }
+  | { readonly _tag: "KeyOffending"; readonly keyType: string; readonly file: string; readonly line: number }
+  | { readonly _tag: "KeyChanged"; readonly name: string }
+  | { readonly _tag: "KeyRevoked"; readonly keyType: string; readonly name: string }
+  | { readonly _tag: "KeyRevokedByFile"; readonly keyType: string; readonly fingerprint: string; readonly file: string }
+  | { readonly _tag: "RevokedKeysUnreadable"; readonly file: string; readonly detail: string }
+  | { readonly _tag: "VerificationFailed" }
+  | { readonly _tag: "PermissionDenied"; readonly user: string; readonly methods: ReadonlyArray<string> }
+  | { readonly _tag: "NotPassedOn"; readonly reason: ChannelReason; readonly detail: string }
+  | { readonly _tag: "NotForwarded"; readonly port: number; readonly taken: boolean; readonly detail: string }
+  | { readonly _tag: "SocketFailed"; readonly path: string; readonly detail: string }
+  | { readonly _tag: "NotResponding"; readonly detail: string }
+  | { readonly _tag: "Lost"; readonly detail: string }
+
+/** What one line tells. */
+export type Fact =
+  | Progress
+  | Failure
+  // Forwards and sessions of a live connection.
   | { readonly _tag: "Listening"; readonly port: number }
-  | { readonly _tag: "Bound" }
   | { readonly _tag: "ForwardRequested"; readonly localPort: number; readonly remotePort: number }
-  | { readonly _tag: "ForwardOpening"; readonly channel: number }
   | { readonly _tag: "ChannelOpening"; readonly channel: number; readonly type: string }
   | {
     readonly _tag: "ChannelFailed"
@@ -39,392 +113,480 @@ export type Fact =
     readonly detail: string
   }
   | { readonly _tag: "ChannelFreed"; readonly channel: number }
-  | { readonly _tag: "BindFailed"; readonly port: number; readonly detail: string }
-  // Identity files.
-  | { readonly _tag: "IdentityUnusable"; readonly file: string; readonly problem: IdentityProblem }
-  | { readonly _tag: "SigningFailed"; readonly file: string; readonly agent: boolean; readonly detail: string }
-  | { readonly _tag: "PinNeeded"; readonly file: string }
-  // Failures.
-  | Failure
-
-/** A line that tells why ssh ends. */
-export type Failure =
-  | { readonly _tag: "ConfigLine"; readonly file: string; readonly line?: number; readonly detail: string }
-  | { readonly _tag: "NotResolved"; readonly hostName: string; readonly detail: string }
-  | {
-    readonly _tag: "ConnectFailed"
-    readonly port: number
-    readonly problem: "refused" | "timed-out" | "unreachable" | "other"
-    readonly detail: string
-  }
-  | { readonly _tag: "BannerTimedOut" }
-  | { readonly _tag: "TimedOut"; readonly detail: string }
-  | { readonly _tag: "Closed"; readonly detail: string }
-  | { readonly _tag: "NotSsh"; readonly detail: string }
-  | { readonly _tag: "NoCommon"; readonly kind: string; readonly offered: string }
-  | { readonly _tag: "KeyUnknown"; readonly keyType: string; readonly name: string }
-  | { readonly _tag: "KeyChanged" }
-  | { readonly _tag: "KeyOffending"; readonly keyType: string; readonly file: string; readonly line: number }
-  | { readonly _tag: "KeyChangedName"; readonly name: string }
-  | { readonly _tag: "KeyRevoked"; readonly keyType: string; readonly name: string }
-  | { readonly _tag: "KeyRevokedByFile"; readonly keyType: string; readonly fingerprint: string; readonly file: string }
-  | { readonly _tag: "RevokedKeysUnreadable"; readonly file: string; readonly detail: string }
-  | { readonly _tag: "VerificationFailed" }
-  | {
-    readonly _tag: "PermissionDenied"
-    readonly user: string
-    readonly host: string
-    readonly methods: ReadonlyArray<string>
-  }
-  | { readonly _tag: "Disconnected"; readonly code: number; readonly detail: string }
-  | { readonly _tag: "NotResponding" }
-  | { readonly _tag: "LostByPeer"; readonly detail: string }
-  | { readonly _tag: "NotPassedOn"; readonly reason: ChannelReason; readonly detail: string }
-  | { readonly _tag: "BindRefused"; readonly port: number; readonly detail: string }
-  | { readonly _tag: "StdioForwardFailed" }
-  | { readonly _tag: "LocalForwardFailed" }
-  | { readonly _tag: "SocketFailed"; readonly path: string; readonly detail: string }
+  | { readonly _tag: "BindFailed"; readonly port: number; readonly taken: boolean; readonly detail: string }
+  | { readonly _tag: "ForwardingFailed" }
   | { readonly _tag: "SessionRefused" }
-  | { readonly _tag: "CommandMissing"; readonly detail: string }
+  // Keys of the user.
+  | { readonly _tag: "IdentityUnusable"; readonly file: string; readonly problem: IdentityProblem }
+  | { readonly _tag: "SigningFailed"; readonly problem: SigningProblem }
+  // Words of the other side in front of which ssh's own begin; more lines may follow that are not ssh's.
+  | { readonly _tag: "Quoted" }
+  | { readonly _tag: "Forged" }
+  // A warning or a consequence, whose text is not worth repeating.
+  | { readonly _tag: "Noise" }
 
-export type ChannelReason = "connect-failed" | "prohibited" | "other"
+export type SigningProblem = "refused" | "pin" | "no-device" | "other"
 
-export type IdentityProblem = "missing" | "permissions" | "malformed" | "public-key" | "unreadable"
-
-/** A key as ssh names it when it offers it. `explicit`: named by an IdentityFile; `agent`: held by the agent. */
-export interface PublicKey {
-  readonly file: string
-  readonly type: string
-  readonly fingerprint: string
-  readonly explicit: boolean
-  readonly agent: boolean
-}
-
+/** One row of the table. */
 export interface Wording {
-  /** The line's beginning up to its first variable part; it selects the rows to try. */
+  /** How the line begins, at least its first word; it selects the rows to try. */
   readonly prefix: string
+  /** The whole line. */
   readonly pattern: RegExp
-  readonly fact: (groups: ReadonlyArray<string>) => Fact | undefined
+  /** The fact, from the pattern's groups; `undefined` when the groups make no sense. */
+  readonly fact: (group: (index: number) => string) => Fact | undefined
 }
 
-const row = (
-  prefix: string,
-  pattern: RegExp,
-  fact: (groups: ReadonlyArray<string>) => Fact | undefined
-): Wording => ({ prefix, pattern, fact })
+const row = (prefix: string, pattern: RegExp, fact: Wording["fact"]): Wording => ({ prefix, pattern, fact })
 
-const at = (groups: ReadonlyArray<string>, index: number): string => groups[index] ?? ""
-const list = (text: string): ReadonlyArray<string> => text.split(",").filter((word) => word !== "")
+const names = (text: string): ReadonlyArray<string> => text.split(",", 32).filter((word) => word !== "")
 
-/** ` explicit`, ` agent`, ` token`, ` authenticator` after a key (format_identity in sshconnect2.c). */
-const publicKey = (text: string): PublicKey | undefined => {
-  const match = /^(.*) (\S+) ((?:SHA256|MD5|SHA1|SHA384|SHA512):\S+)((?: [a-z]+)*)$/.exec(text)
-  if (match === null) return undefined
-  const words = at(match, 4).split(" ")
+const keyPattern = /^(.*) (\S+) ((?:SHA256|MD5|SHA1|SHA384|SHA512):\S+)((?: [a-z]+)*)$/
+const keyWords: ReadonlyArray<string> = [" explicit", " agent", " token", " authenticator"]
+
+/** format_identity() of sshconnect2.c: the file, and what is known of the key. */
+const publicKey = (text: string): PublicKey => {
+  const [, file = "", type = "", fingerprint = "", words = ""] = keyPattern.exec(text) ?? []
+  if (fingerprint !== "") {
+    return { file, type, fingerprint, explicit: words.includes("explicit"), agent: words.includes("agent") }
+  }
+  // ssh has not read the key: the file, a space for its type, and the words.
+  let unread = text
+  for (let word: string | undefined = ""; word !== undefined; word = keyWords.find((word) => unread.endsWith(word))) {
+    unread = unread.slice(0, unread.length - word.length)
+  }
+  const more = text.slice(unread.length)
   return {
-    file: at(match, 1),
-    type: at(match, 2),
-    fingerprint: at(match, 3),
-    explicit: words.includes("explicit"),
-    agent: words.includes("agent")
+    file: unread.trimEnd(),
+    type: "",
+    fingerprint: "",
+    explicit: more.includes("explicit"),
+    agent: more.includes("agent")
   }
 }
 
-const keyFact = (tag: "Offering" | "Accepted") => (groups: ReadonlyArray<string>): Fact | undefined => {
-  const key = publicKey(at(groups, 1))
-  return key === undefined ? undefined : { _tag: tag, key }
+/** strerror(3) texts of connect(2), of glibc, musl, the BSDs and macOS. */
+const connectProblems: Readonly<Record<string, Extract<Failure, { readonly _tag: "ConnectFailed" }>["problem"]>> = {
+  "Connection refused": "refused",
+  "Connection timed out": "timed-out",
+  "Operation timed out": "timed-out",
+  "Network is unreachable": "unreachable",
+  "Network unreachable": "unreachable",
+  "Network is down": "unreachable",
+  "No route to host": "unreachable",
+  "Host is unreachable": "unreachable",
+  "Host is down": "unreachable",
+  // A local firewall or a "prohibit" route.
+  "Permission denied": "unreachable",
+  "Operation not permitted": "unreachable",
+  "Can't assign requested address": "unreachable",
+  "Cannot assign requested address": "unreachable",
+  "Address not available": "unreachable",
+  "Connection reset by peer": "closed"
 }
 
-const connectProblem = (detail: string): "refused" | "timed-out" | "unreachable" | "other" => {
-  switch (detail) {
-    case "Connection refused":
-      return "refused"
-    case "Connection timed out":
-    case "Operation timed out":
-      return "timed-out"
-    case "Network is unreachable":
-    case "No route to host":
-    case "Permission denied":
-    case "Network is down":
-    case "Host is down":
-    case "Can't assign requested address":
-    case "Cannot assign requested address":
-      return "unreachable"
-    default:
-      return "other"
-  }
+/** What sshd of a jump host reports of its own connect(2) and getaddrinfo(3). */
+const passingProblems: Readonly<Record<string, "refused" | "not-resolved" | "unreachable">> = {
+  "Connection refused": "refused",
+  "Name or service not known": "not-resolved",
+  "Temporary failure in name resolution": "not-resolved",
+  "No address associated with hostname": "not-resolved",
+  "Name does not resolve": "not-resolved",
+  "nodename nor servname provided, or not known": "not-resolved",
+  "hostname nor servname provided, or not known": "not-resolved",
+  "no address associated with name": "not-resolved",
+  "non-recoverable failure in name resolution": "not-resolved",
+  "Non-recoverable failure in name resolution": "not-resolved",
+  "Connection timed out": "unreachable",
+  "Operation timed out": "unreachable",
+  "Network is unreachable": "unreachable",
+  "No route to host": "unreachable",
+  "Host is unreachable": "unreachable",
+  "Host is down": "unreachable"
 }
 
-const channelReason = (text: string): ChannelReason =>
-  text === "connect failed" ? "connect-failed" : text === "administratively prohibited" ? "prohibited" : "other"
+/** Why a jump host could not reach the next host, by the words that its sshd sends along. */
+export const passingProblem = (detail: string): "refused" | "not-resolved" | "unreachable" | undefined =>
+  Object.hasOwn(passingProblems, detail) ? passingProblems[detail] : undefined
 
-/** The rows. */
+const loadProblems: Readonly<Record<string, IdentityProblem>> = {
+  "bad permissions": "permissions",
+  "Permission denied": "unreadable",
+  "Operation not permitted": "unreadable",
+  "Input/output error": "unreadable",
+  "No such file or directory": "missing"
+}
+
+const signingProblems: Readonly<Record<string, SigningProblem>> = {
+  "agent refused operation": "refused",
+  // A security key's PIN that nobody typed (SSH_ERR_KEY_WRONG_PASSPHRASE).
+  "incorrect passphrase supplied to decrypt private key": "pin",
+  "device not found": "no-device",
+  "requested feature not supported": "no-device"
+}
+
+const lookUp = <A>(table: Readonly<Record<string, A>>, key: string, otherwise: A): A =>
+  Object.hasOwn(table, key) ? table[key] ?? otherwise : otherwise
+
+const taken = (detail: string): boolean => detail === "Address already in use"
+
+const closed: Wording["fact"] = (group) => ({
+  _tag: "Closed",
+  proxied: group(1) === "UNKNOWN",
+  detail: group(0)
+})
+
+/** Rows whose first word is constant. */
 export const wordings: ReadonlyArray<Wording> = [
-  row("debug1: Executing proxy", /^debug1: Executing proxy (?:dialer )?command: exec (.*)$/, (g) => {
-    const command = at(g, 1)
-    const jump = / -W '\[[^' ]*\]:\d+' (\S+)$/.exec(command)
-    return { _tag: "ProxyCommand", command, ...(jump === null ? undefined : { hop: at(jump, 1) }) }
+  // --- The normal course (sshconnect.c, sshconnect2.c, kex.c) ---
+  row("debug1: Executing", /^debug1: Executing proxy (?:dialer )?command: exec (.*)$/, (group) => {
+    const command = group(1)
+    const [, hop] = / -W '\[[^' ]*\]:\d+' (\S+)$/.exec(command) ?? []
+    return { _tag: "ProxyCommand", command, ...(hop === undefined ? undefined : { hop }) }
   }),
-  row("debug1: Connecting to", /^debug1: Connecting to (\S+) \[[^\]]*\] port (\d+)\.$/, (g) => ({
+  row("debug1: Connecting", /^debug1: Connecting to (\S+) \[[^\]]*\] port (\d+)\.$/, (group) => ({
     _tag: "Connecting",
-    host: at(g, 1),
-    port: Number(at(g, 2))
+    host: group(1),
+    port: Number(group(2))
   })),
-  row("debug1: Connection established.", /^debug1: Connection established\.$/, () => ({ _tag: "Connected" })),
-  row(
-    "debug1: Remote protocol version",
-    /^debug1: Remote protocol version [\d.]+, remote software version (.*)$/,
-    (g) => ({ _tag: "Identified", software: at(g, 1) })
-  ),
-  row("debug1: Authenticating to", /^debug1: Authenticating to (.+):(\d+) as '(.*)'$/, (g) => ({
+  row("debug1: Connection", /^debug1: Connection established\.$/, () => ({ _tag: "Connected" })),
+  row("debug1: Remote", /^debug1: Remote protocol version \d+\.\d+, remote software version .*$/, () => ({
+    _tag: "Identified"
+  })),
+  // SSH_MSG_DEBUG: the other side's own words, newlines included.
+  row("debug1: Remote:", /^debug1: Remote: [^]*$/, () => ({ _tag: "Quoted" })),
+  row("debug1: Authenticating", /^debug1: Authenticating to (\S+):(\d+) as '(.*)'$/, (group) => ({
     _tag: "Authenticating",
-    host: at(g, 1),
-    port: Number(at(g, 2)),
-    user: at(g, 3)
+    host: group(1),
+    port: Number(group(2)),
+    user: group(3)
   })),
-  row("debug1: Server host key:", /^debug1: Server host key: (\S+) (\S+)$/, (g) => ({
+  row("debug1: using", /^debug1: using hostkeyalias: (\S+)$/, (group) => ({
+    _tag: "HostKeyAlias",
+    alias: group(1)
+  })),
+  row("debug1: Server", /^debug1: Server host key: (\S+) (\S+)$/, (group) => ({
     _tag: "ServerKey",
-    algorithm: at(g, 1),
-    fingerprint: at(g, 2)
+    algorithm: group(1),
+    fingerprint: group(2),
+    certificate: false
   })),
-  row("debug1: SSH2_MSG_NEWKEYS", /^debug1: SSH2_MSG_NEWKEYS received$/, () => ({ _tag: "KeysAgreed" })),
-  row("debug1: Will attempt", /^debug1: Will attempt key: (.*)$/, (g) => {
-    const words = /^(.*?) ?((?: (?:explicit|agent|token|authenticator))*)$/.exec(at(g, 1))
-    const key = publicKey(at(g, 1)) ??
-      {
-        file: at(words ?? [], 1),
-        type: "",
-        fingerprint: "",
-        explicit: at(words ?? [], 2).includes("explicit"),
-        agent: at(words ?? [], 2).includes("agent")
-      }
-    return { _tag: "WillAttempt", key }
-  }),
   row(
-    "debug1: SSH2_MSG_SERVICE_ACCEPT",
-    /^debug1: SSH2_MSG_SERVICE_ACCEPT received$/,
-    () => ({ _tag: "ServiceAccepted" })
+    "debug1: Server",
+    /^debug1: Server host certificate: (\S+) (\S+), serial \d+ ID ".*" CA \S+ \S+ valid .*$/,
+    (group) => ({ _tag: "ServerKey", algorithm: group(1), fingerprint: group(2), certificate: true })
   ),
-  row("debug1: Authentications that", /^debug1: Authentications that can continue: (.*)$/, (g) => ({
+  // The certificate's ID holds a newline.
+  row("debug1: Server", /^debug1: Server host certificate: .*$/, () => ({ _tag: "Forged" })),
+  row("debug1: SSH2_MSG_NEWKEYS", /^debug1: SSH2_MSG_NEWKEYS received$/, () => ({ _tag: "KeysAgreed" })),
+  row("debug1: SSH2_MSG_SERVICE_ACCEPT", /^debug1: SSH2_MSG_SERVICE_ACCEPT received$/, () => ({
+    _tag: "ServiceAccepted"
+  })),
+  row("debug1: Will", /^debug1: Will attempt key: (.*)$/, (group) => ({
+    _tag: "WillAttempt",
+    key: publicKey(group(1))
+  })),
+  row("debug1: Authentications", /^debug1: Authentications that can continue: (.*)$/, (group) => ({
     _tag: "MethodsLeft",
-    methods: list(at(g, 1))
+    methods: names(group(1))
   })),
-  row("debug1: Trying private", /^debug1: Trying private key: (.*)$/, (g) => ({ _tag: "Trying", file: at(g, 1) })),
-  row("debug1: Offering public", /^debug1: Offering public key: (.*)$/, keyFact("Offering")),
-  row("debug1: Server accepts", /^debug1: Server accepts key: (.*)$/, keyFact("Accepted")),
-  row("Authenticated using", /^Authenticated using "([^"]*)" with partial success\.$/, (g) => ({
-    _tag: "PartialSuccess",
-    method: at(g, 1)
+  row("debug1: No", /^debug1: No more authentication methods to try\.$/, () => ({ _tag: "MethodsExhausted" })),
+  row("debug1: Trying", /^debug1: Trying private key: (.*)$/, (group) => ({ _tag: "Trying", file: group(1) })),
+  row("debug1: Offering", /^debug1: Offering public key: (.*)$/, (group) => ({
+    _tag: "Offering",
+    key: publicKey(group(1))
   })),
-  row("Authenticated with", /^Authenticated with partial success\.$/, () => ({ _tag: "PartialSuccess" })),
-  row("Authenticated to", /^Authenticated to (\S+) \((via proxy|\[[^\]]*\]:\d+)\) using "[^"]*"\.$/, (g) => ({
-    _tag: "Authenticated",
-    host: at(g, 1),
-    via: at(g, 2) === "via proxy" ? "proxy" : "tcp"
+  // Before 8.0.
+  row("debug1: Server", /^debug1: Server accepts key: pkalg \S+ blen \d+$/, () => ({ _tag: "Accepted" })),
+  row("debug1: Server", /^debug1: Server accepts key: (.*)$/, (group) => ({
+    _tag: "Accepted",
+    key: publicKey(group(1))
+  })),
+  row("Authenticated", /^Authenticated (?:using "[^"]*" )?with partial success\.$/, () => ({ _tag: "PartialSuccess" })),
+  row("Authenticated", /^Authenticated to \S+ \((?:via proxy|\[[^\]]*\]:\d+)\)(?: using "[^"]*")?\.$/, () => ({
+    _tag: "Authenticated"
   })),
 
-  row("debug1: Local forwarding", /^debug1: Local forwarding listening on \S+ port (\d+)\.$/, (g) => ({
+  // --- Forwards and sessions (channels.c, mux.c, ssh.c) ---
+  row("debug1: Local", /^debug1: Local forwarding listening on \S+ port (\d+)\.$/, (group) => ({
     _tag: "Listening",
-    port: Number(at(g, 1))
+    port: Number(group(1))
   })),
-  row("debug1: Connection to", /^debug1: Connection to port (\d+) forwarding to .+ port (\d+) requested\.$/, (g) => ({
+  row("debug1: Connection", /^debug1: Connection to port (\d+) forwarding to \S+ port (\d+) requested\.$/, (group) => ({
     _tag: "ForwardRequested",
-    localPort: Number(at(g, 1)),
-    remotePort: Number(at(g, 2))
+    localPort: Number(group(1)),
+    remotePort: Number(group(2))
   })),
-  row("debug1: channel", /^debug1: channel (\d+): new (?:(\S+) )?\[(.*)\](?: \(inactive timeout: \d+\))?$/, (g) => {
-    const channel = Number(at(g, 1))
-    const type = at(g, 2) === "" ? at(g, 3) : at(g, 2)
-    if (type === "direct-tcpip") return { _tag: "ForwardOpening", channel }
-    if (type === "port-listener" || type === "port listener") return { _tag: "Bound" }
-    return { _tag: "ChannelOpening", channel, type }
-  }),
-  row(
-    "debug1: channel",
-    /^debug1: channel (\d+): free: /,
-    (g) => ({ _tag: "ChannelFreed", channel: Number(at(g, 1)) })
-  ),
+  // Since 9.2 with the kind before the brackets, until then only the name in them.
+  row("debug1: channel", /^debug1: channel (\d+): new (\S+) \[.*\](?: \(inactive timeout: \d+\))?$/, (group) => ({
+    _tag: "ChannelOpening",
+    channel: Number(group(1)),
+    type: group(2)
+  })),
+  row("debug1: channel", /^debug1: channel (\d+): new \[(.*)\]$/, (group) => ({
+    _tag: "ChannelOpening",
+    channel: Number(group(1)),
+    type: group(2).replace(" ", "-")
+  })),
+  row("debug1: channel", /^debug1: channel (\d+): free: .*$/, (group) => ({
+    _tag: "ChannelFreed",
+    channel: Number(group(1))
+  })),
   row(
     "channel",
-    /^channel (\d+): open failed: (connect failed|administratively prohibited|unknown channel type|resource shortage|unknown reason)(?:: ([^]*))?$/,
-    (g) => ({
+    /^channel (\d+): open failed: (connect failed|administratively prohibited|unknown channel type|resource shortage|unknown reason)(?:: (.*))?$/,
+    (group) => ({
       _tag: "ChannelFailed",
-      channel: Number(at(g, 1)),
-      reason: channelReason(at(g, 2)),
-      detail: at(g, 3) === "" ? at(g, 2) : at(g, 3)
+      channel: Number(group(1)),
+      reason: group(2) === "connect failed"
+        ? "connect-failed"
+        : group(2) === "administratively prohibited"
+        ? "prohibited"
+        : "other",
+      detail: group(3) === "" ? group(2) : group(3)
     })
   ),
-  row("bind", /^bind \[[^\]]*\]:(\d+): (.*)$/, (g) => ({
+  row("bind", /^bind \[[^\]]*\]:(\d+): (.*)$/, (group) => ({
     _tag: "BindFailed",
-    port: Number(at(g, 1)),
-    detail: at(g, 2)
+    port: Number(group(1)),
+    taken: taken(group(2)),
+    detail: group(2)
   })),
-
-  row("Warning: Identity", /^Warning: Identity file (.*) not accessible: .*\.$/, (g) => ({
-    _tag: "IdentityUnusable",
-    file: at(g, 1),
-    problem: "missing"
-  })),
-  row("no such", /^no such identity: (.*): [^:]*$/, (g) => ({
-    _tag: "IdentityUnusable",
-    file: at(g, 1),
-    problem: "missing"
-  })),
-  row("Load key", /^Load key "(.*)": (.*)$/, (g) => ({
-    _tag: "IdentityUnusable",
-    file: at(g, 1),
-    problem: at(g, 2) === "bad permissions"
-      ? "permissions"
-      : at(g, 2) === "Permission denied"
-      ? "unreadable"
-      : "malformed"
-  })),
-  row(
-    "sign_and_send_pubkey:",
-    /^sign_and_send_pubkey: signing failed for \S+ "(.*)"( from agent)?: (.*)$/,
-    (g) => ({ _tag: "SigningFailed", file: at(g, 1), agent: at(g, 2) !== "", detail: at(g, 3) })
-  ),
-
-  row("ssh: Could", /^ssh: Could not resolve hostname (\S+): (.*)$/, (g) => ({
-    _tag: "NotResolved",
-    hostName: at(g, 1),
-    detail: at(g, 2)
-  })),
-  row("ssh: connect", /^ssh: connect to host \S+ port (\d+): (.*)$/, (g) => ({
-    _tag: "ConnectFailed",
-    port: Number(at(g, 1)),
-    problem: connectProblem(at(g, 2)),
-    detail: at(g, 2)
-  })),
-  row("Connection timed", /^Connection timed out during banner exchange$/, () => ({ _tag: "BannerTimedOut" })),
-  row("Connection to", /^Connection to \S+ port \d+ timed out$/, (g) => ({ _tag: "TimedOut", detail: at(g, 0) })),
-  row(
-    "Connection to",
-    /^Connection to \S+ closed by remote host\.$/,
-    (g) => ({ _tag: "LostByPeer", detail: at(g, 0) })
-  ),
-  row("Connection closed", /^Connection closed by \S+ port \d+$/, (g) => ({ _tag: "Closed", detail: at(g, 0) })),
-  row("Connection reset", /^Connection reset by \S+ port \d+$/, (g) => ({ _tag: "Closed", detail: at(g, 0) })),
-  row(
-    "kex_exchange_identification:",
-    /^kex_exchange_identification: (?:Connection closed by remote host|read: Connection reset by peer)$/,
-    (g) => ({ _tag: "Closed", detail: at(g, 0) })
-  ),
-  row(
-    "Unable to",
-    /^Unable to negotiate with \S+ port \d+: no matching (.*?) found\. Their offer: (.*)$/,
-    (g) => ({ _tag: "NoCommon", kind: at(g, 1), offered: at(g, 2) })
-  ),
-  row("No", /^No (\S+) host key is known for (\S+) and you have requested strict checking\.$/, (g) => ({
-    _tag: "KeyUnknown",
-    keyType: at(g, 1),
-    name: at(g, 2)
-  })),
-  row("@", /^@ {4}WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! {5}@$/, () => ({ _tag: "KeyChanged" })),
-  row("Offending", /^Offending (\S+) key in (.*):(\d+)$/, (g) => ({
-    _tag: "KeyOffending",
-    keyType: at(g, 1),
-    file: at(g, 2),
-    line: Number(at(g, 3))
-  })),
-  row("Host key", /^Host key for (\S+) has changed and you have requested strict checking\.$/, (g) => ({
-    _tag: "KeyChangedName",
-    name: at(g, 1)
-  })),
-  row("The", /^The (\S+) host key for (\S+) is marked as revoked\.$/, (g) => ({
-    _tag: "KeyRevoked",
-    keyType: at(g, 1),
-    name: at(g, 2)
-  })),
-  row("Host key", /^Host key (\S+) (\S+) revoked by file (.*)$/, (g) => ({
-    _tag: "KeyRevokedByFile",
-    keyType: at(g, 1),
-    fingerprint: at(g, 2),
-    file: at(g, 3)
-  })),
-  row("Error checking", /^Error checking host key \S+ \S+ in revoked keys file (.*): ([^:]*)$/, (g) => ({
-    _tag: "RevokedKeysUnreadable",
-    file: at(g, 1),
-    detail: at(g, 2)
-  })),
-  row("Host key", /^Host key verification failed\.$/, () => ({ _tag: "VerificationFailed" })),
-  row("Received disconnect", /^Received disconnect from \S+ port \d+:(\d+): ([^]*)$/, (g) => ({
-    _tag: "Disconnected",
-    code: Number(at(g, 1)),
-    detail: at(g, 2)
-  })),
-  row("Timeout, server", /^Timeout, server \S+ not responding\.$/, () => ({ _tag: "NotResponding" })),
-  row("client_loop: send", /^client_loop: send disconnect: (.*)$/, (g) => ({ _tag: "LostByPeer", detail: at(g, 1) })),
-  row("stdio forwarding", /^stdio forwarding failed$/, () => ({ _tag: "StdioForwardFailed" })),
-  row("Could not", /^Could not request local forwarding\.$/, () => ({ _tag: "LocalForwardFailed" })),
+  row("Could", /^Could not request local forwarding\.$/, () => ({ _tag: "ForwardingFailed" })),
   row(
     "mux_client_request_session:",
     /^mux_client_request_session: session request failed: Session open refused by peer$/,
     () => ({ _tag: "SessionRefused" })
   ),
-  row("Can't open", /^Can't open user config file (.*): ([^:]*)$/, (g) => ({
-    _tag: "ConfigLine",
-    file: at(g, 1),
-    detail: at(g, 2)
-  })),
   row(
     "unix_listener:",
-    /^unix_listener: (?:cannot bind to path|path) "?(.*?)"?:? (too long for Unix domain socket|[^:]*)$/,
-    (g) => ({
-      _tag: "SocketFailed",
-      path: at(g, 1),
-      detail: at(g, 2)
-    })
+    /^unix_listener: (?:cannot bind to|cannot listen on) path (.*): ([^:]*)$/,
+    (group) => ({ _tag: "SocketFailed", path: group(1), detail: group(2) })
   ),
-  row("Bad owner", /^(Bad owner or permissions) on (.*)$/, (g) => ({
-    _tag: "ConfigLine",
-    file: at(g, 2),
-    detail: at(g, 1)
-  }))
+  row("unix_listener:", /^unix_listener: path "(.*)" (too long for Unix domain socket)$/, (group) => ({
+    _tag: "SocketFailed",
+    path: group(1),
+    detail: group(2)
+  })),
+  row("ControlSocket", /^ControlSocket (.*) (already exists), disabling multiplexing$/, (group) => ({
+    _tag: "SocketFailed",
+    path: group(1),
+    detail: group(2)
+  })),
+
+  // --- Keys of the user (sshconnect2.c, authfile.c, ssh.c) ---
+  row("Warning:", /^Warning: Identity file (.*) not accessible: ([^:]*)\.$/, (group) => ({
+    _tag: "IdentityUnusable",
+    file: group(1),
+    problem: group(2) === "No such file or directory" ? "missing" : "unreadable"
+  })),
+  row("no", /^no such identity: (.*): ([^:]*)$/, (group) => ({
+    _tag: "IdentityUnusable",
+    file: group(1),
+    problem: group(2) === "No such file or directory" ? "missing" : "unreadable"
+  })),
+  row("Load", /^Load key "(.*)": ([^"]*)$/, (group) => ({
+    _tag: "IdentityUnusable",
+    file: group(1),
+    problem: lookUp<IdentityProblem>(loadProblems, group(2), "malformed")
+  })),
+  row(
+    "sign_and_send_pubkey:",
+    /^sign_and_send_pubkey: signing failed(?: for \S+ ".*"(?: from agent)?)?: ([^"]*)$/,
+    (group) => ({ _tag: "SigningFailed", problem: lookUp<SigningProblem>(signingProblems, group(1), "other") })
+  ),
+
+  // --- The end: the way there (ssh.c, sshconnect.c) ---
+  row("ssh:", /^ssh: Could not resolve hostname (\S+): (.*)$/, (group) => ({
+    _tag: "NotResolved",
+    hostName: group(1),
+    detail: group(2)
+  })),
+  row("ssh:", /^ssh: Could not resolve host "([^"]*)"$/, (group) => ({
+    _tag: "NotResolved",
+    hostName: group(1),
+    detail: "no such host in any of the CanonicalDomains"
+  })),
+  row("ssh:", /^ssh: connect to host \S+ port (\d+): (.*)$/, (group) => ({
+    _tag: "ConnectFailed",
+    port: Number(group(1)),
+    problem: lookUp<Extract<Failure, { readonly _tag: "ConnectFailed" }>["problem"]>(
+      connectProblems,
+      group(2),
+      "other"
+    ),
+    detail: group(2)
+  })),
+
+  // --- The end: identification and key exchange (kex.c, packet.c) ---
+  row("Connection", /^Connection timed out during banner exchange$/, () => ({ _tag: "BannerTimedOut" })),
+  row("kex_exchange_identification:", /^kex_exchange_identification: (.*)$/, (group) => ({
+    _tag: "NotIdentified",
+    detail: group(1)
+  })),
+  // Before 8.2.
+  row("ssh_exchange_identification:", /^ssh_exchange_identification: (.*)$/, (group) => ({
+    _tag: "NotIdentified",
+    detail: group(1)
+  })),
+  row("Connection", /^Connection (?:closed|reset) by (\S+) port \d+$/, closed),
+  row("Connection", /^Connection to (\S+) port \d+ timed out$/, (group) => ({
+    _tag: "TimedOut",
+    proxied: group(1) === "UNKNOWN",
+    detail: group(0)
+  })),
+  // "read: Connection from 192.0.2.1 port 22: Software caused connection abort", and its like.
+  row("banner", /^banner exchange: Connection to (\S+) port \d+: .*$/, closed),
+  row("ssh_dispatch_run_fatal:", /^ssh_dispatch_run_fatal: Connection to (\S+) port \d+: .*$/, closed),
+  row("Received", /^Received disconnect from \S+ port \d+:\d+: (.*)$/, (group) => ({
+    _tag: "Disconnected",
+    detail: group(1)
+  })),
+  row("Disconnected", /^Disconnected from \S+ port \d+$/, () => ({ _tag: "DisconnectedFrom" })),
+  row(
+    "Unable",
+    /^Unable to negotiate with \S+ port \d+: no matching (.*) found\. Their offer: (.*)$/,
+    (group) => ({ _tag: "NoCommon", kind: group(1), offered: group(2) })
+  ),
+  row("Protocol", /^Protocol major versions differ: 2 vs\. (\d+)$/, (group) => ({
+    _tag: "NoCommon",
+    kind: "protocol version",
+    offered: `SSH ${group(1)}`
+  })),
+
+  // --- The end: host keys (sshconnect.c) ---
+  row("No", /^No (\S+) host key is known for (\S+) and you have requested strict checking\.$/, (group) => ({
+    _tag: "KeyUnknown",
+    keyType: group(1),
+    name: group(2)
+  })),
+  row("Offending", /^Offending (\S+) key in (.*):(\d+)$/, (group) => ({
+    _tag: "KeyOffending",
+    keyType: group(1),
+    file: group(2),
+    line: Number(group(3))
+  })),
+  row("Host", /^Host key for (\S+) has changed and you have requested strict checking\.$/, (group) => ({
+    _tag: "KeyChanged",
+    name: group(1)
+  })),
+  row("The", /^The (\S+) host key for (\S+) is marked as revoked\.$/, (group) => ({
+    _tag: "KeyRevoked",
+    keyType: group(1),
+    name: group(2)
+  })),
+  row("Host", /^Host key (\S+) (\S+) revoked by file (.*)$/, (group) => ({
+    _tag: "KeyRevokedByFile",
+    keyType: group(1),
+    fingerprint: group(2),
+    file: group(3)
+  })),
+  row("Error", /^Error checking host key \S+ \S+ in revoked keys file (.*): ([^:]*)$/, (group) => ({
+    _tag: "RevokedKeysUnreadable",
+    file: group(1),
+    detail: group(2)
+  })),
+  row("Host", /^Host key verification failed\.$/, () => ({ _tag: "VerificationFailed" })),
+
+  // --- The end: a live connection (clientloop.c) ---
+  row("Timeout,", /^Timeout, server \S+ not responding\.$/, (group) => ({ _tag: "NotResponding", detail: group(0) })),
+  row("Connection", /^Connection to \S+ closed by remote host\.$/, (group) => ({ _tag: "Lost", detail: group(0) })),
+  row("client_loop:", /^client_loop: send disconnect: (.*)$/, (group) => ({ _tag: "Lost", detail: group(0) })),
+  row("Read", /^Read from remote host \S+: (.*)$/, (group) => ({ _tag: "Lost", detail: group(0) })),
+
+  // --- The end: the configuration (readconf.c, ssh.c) ---
+  row("Can't", /^Can't open user config file (.*): ([^:]*)$/, (group) => ({
+    _tag: "ConfigInvalid",
+    file: group(1),
+    detail: group(2)
+  })),
+  row("Bad", /^(Bad owner or permissions) on (.*)$/, (group) => ({
+    _tag: "ConfigInvalid",
+    file: group(2),
+    detail: group(1)
+  })),
+  row("jumphost", /^jumphost loop via \S+$/, (group) => ({ _tag: "ConfigInvalid", detail: group(0) })),
+  row("invalid", /^invalid environment variable expansion$/, (group) => ({ _tag: "ConfigInvalid", detail: group(0) })),
+  row("inconsistent", /^inconsistent options: ProxyCommand\+ProxyJump$/, (group) => ({
+    _tag: "ConfigInvalid",
+    detail: group(0)
+  })),
+  row("hostname", /^hostname contains invalid characters$/, (group) => ({ _tag: "ConfigInvalid", detail: group(0) })),
+  row("remote", /^remote username contains invalid characters$/, (group) => ({
+    _tag: "ConfigInvalid",
+    detail: group(0)
+  })),
+
+  // --- Consequences and statistics ---
+  row("Transferred:", /^Transferred: sent .*$/, () => ({ _tag: "Noise" })),
+  row("Bytes", /^Bytes per second: sent .*$/, () => ({ _tag: "Noise" })),
+  row("Killed", /^Killed by signal \d+\.$/, () => ({ _tag: "Noise" })),
+  row("stdio", /^stdio forwarding failed$/, () => ({ _tag: "Noise" })),
+  row("channel_setup_fwd_listener_tcpip:", /^channel_setup_fwd_listener_tcpip: cannot listen to port: \d+$/, () => ({
+    _tag: "Noise"
+  })),
+  row("mux_master_process_open_fwd:", /^mux_master_process_open_fwd: .*$/, () => ({ _tag: "Noise" }))
 ]
 
-/** Rows whose line begins with something variable; tried on lines that no {@link wordings} row takes. */
+/** Rows whose line begins with something variable; tried when no row of {@link wordings} has taken the line. */
 export const variableWordings: ReadonlyArray<Wording> = [
-  row("", /^(\S+)@(\S+): Permission denied \(([a-z0-9,@.-]*)\)\.$/, (g) => ({
+  row("", /^(\S+)@[^\s@]+: Permission denied \(([A-Za-z0-9,@._-]*)\)\.$/, (group) => ({
     _tag: "PermissionDenied",
-    user: at(g, 1),
-    host: at(g, 2),
-    methods: list(at(g, 3))
+    user: group(1),
+    methods: names(group(2))
   })),
-  row("", /^(.+?):? line (\d+): (.+)$/, (g) => ({
-    _tag: "ConfigLine",
-    file: at(g, 1),
-    line: Number(at(g, 2)),
-    detail: at(g, 3)
+  // Before 8.9.
+  row("", /^\S+ host key for (\S+) has changed and you have requested strict checking\.$/, (group) => ({
+    _tag: "KeyChanged",
+    name: group(1)
   })),
-  row("", /^\S+: (?:line )?\d+: (?:exec: )?(.+: (?:not found|command not found|No such file or directory))$/, (g) => ({
-    _tag: "CommandMissing",
-    detail: at(g, 1)
-  }))
+  // A line of ours that includes a file of the user: the file is meant.
+  row("", /^\S+ line \d+: Can't open user config file (.*): ([^:]*)$/, (group) => ({
+    _tag: "ConfigInvalid",
+    file: group(1),
+    detail: group(2)
+  })),
+  // A warning, printed for each keyword that this ssh was built without.
+  row("", /^.* line \d+: Unsupported option "[^"]*"$/, () => ({ _tag: "Noise" })),
+  row("", /^(.+?):? line (\d+): (.+)$/, (group) => ({
+    _tag: "ConfigInvalid",
+    file: group(1),
+    line: Number(group(2)),
+    detail: group(3)
+  })),
+  row("", /^.*: terminating, \d+ bad configuration options$/, () => ({ _tag: "Noise" }))
 ]
 
+const debug = "debug1: "
+
+/** The line's first word, together with `debug1: `. */
 const keyOf = (line: string): string => {
-  const start = line.startsWith("debug1: ") ? "debug1: ".length : 0
-  const end = line.indexOf(" ", start)
+  const end = line.indexOf(" ", line.startsWith(debug) ? debug.length : 0)
   return end === -1 ? line : line.slice(0, end)
 }
 
-const byKey: ReadonlyMap<string, ReadonlyArray<Wording>> = wordings.reduce((map, wording) => {
-  const key = keyOf(wording.prefix)
-  return map.set(key, [...(map.get(key) ?? []), wording])
-}, new Map<string, ReadonlyArray<Wording>>())
+const byKey: ReadonlyMap<string, ReadonlyArray<Wording>> = (() => {
+  const map = new Map<string, Array<Wording>>()
+  for (const wording of wordings) {
+    const key = keyOf(wording.prefix)
+    const rows = map.get(key)
+    if (rows === undefined) map.set(key, [wording])
+    else rows.push(wording)
+  }
+  return map
+})()
 
 /** The rows that are tried on a line, in order: a handful, whatever the line. */
 export const candidates = (line: string): ReadonlyArray<Wording> => {
   const rows = byKey.get(keyOf(line)) ?? []
-  return line.startsWith("debug1: ") ? rows : [...rows, ...variableWordings]
+  return line.startsWith(debug) ? rows : [...rows, ...variableWordings]
 }
 
 /** What a whole line (without its end) tells, if anything. */
 export const read = (line: string): Fact | undefined => {
   for (const { fact, pattern } of candidates(line)) {
     const match = pattern.exec(line)
-    if (match !== null) return fact(match)
+    if (match !== null) return fact((index) => match[index] ?? "")
   }
   return undefined
 }
