@@ -129,6 +129,14 @@ export class OpenSsh extends Context.Service<OpenSsh, {
   /** Has everything ready that the first connection would have to wait for. */
   readonly warmUp: Effect.Effect<void>
 }>()("@opencode-ai/ssh-tunnel/OpenSsh") {
+  /** An ssh that answers what the test says; members that are not given die when they are used. */
+  static readonly layerMock = (service: Partial<OpenSsh["Service"]>): Layer.Layer<OpenSsh> =>
+    Layer.mock(OpenSsh, {
+      version: Effect.succeed({ text: "OpenSSH_9.2p1", major: 9, minor: 2 }),
+      warmUp: Effect.void,
+      ...service
+    })
+
   /** Needs the child process spawner, FileSystem, Path, LocalHost, RuntimeDirectory and Reaper. */
   static readonly layerNoDeps = Layer.effect(
     OpenSsh,

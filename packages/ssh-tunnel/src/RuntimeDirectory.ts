@@ -41,6 +41,21 @@ export class RuntimeDirectory extends Context.Service<RuntimeDirectory, {
    */
   readonly sweep: Effect.Effect<void>
 }>()("@opencode-ai/ssh-tunnel/RuntimeDirectory") {
+  /** A directory that exists only as its path; what is written to it is lost. */
+  static readonly layerMock = (path: string = "/run/opencode-ssh-test"): Layer.Layer<RuntimeDirectory> =>
+    Layer.effect(
+      RuntimeDirectory,
+      Effect.map(Ref.make(1), (counter) => ({
+        path: Effect.succeed(path),
+        fresh: (stem) => Effect.map(Ref.getAndUpdate(counter, (n) => n + 1), (n) => `${stem}${n}`),
+        write: () => Effect.void,
+        link: () => Effect.void,
+        record: () => Effect.void,
+        forget: () => Effect.void,
+        sweep: Effect.void
+      }))
+    )
+
   static readonly layer = Layer.effect(
     RuntimeDirectory,
     Effect.gen(function*() {

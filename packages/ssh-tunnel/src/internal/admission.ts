@@ -3,7 +3,7 @@
  * random beyond its MaxStartups (sshd_config(5), default 10:30:100). Different
  * machines never wait for each other.
  */
-import { Effect, Stream, SubscriptionRef } from "effect"
+import { Effect, Option, Stream, SubscriptionRef } from "effect"
 
 /** sshd begins to drop at 10; other clients of the same machine need room too. */
 export const maxLogins = 8
@@ -33,7 +33,9 @@ export const make = Effect.gen(function*() {
 
   /** Enters if the picture is still the one that the decision was made on. */
   const enter = (mine: Login, seen: ReadonlyArray<Login>) =>
-    SubscriptionRef.modify(logins, (now) => now === seen ? [true, [...now, mine]] as const : [false, now] as const)
+    SubscriptionRef.modifySome(logins, (now) =>
+      // Only real changes are published: an unchanged picture would wake everybody who waits for one.
+      now === seen ? [true, Option.some([...now, mine])] as const : [false, Option.none()] as const)
 
   const hasRoom = Effect.fnUntraced(function*(mine: Login, seen: ReadonlyArray<Login>) {
     if (seen.length < maxLogins) return true
