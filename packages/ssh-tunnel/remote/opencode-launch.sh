@@ -135,20 +135,16 @@ ocl_supported() {
     *",$1,"*) return 0 ;;
   esac
   LC_ALL=C awk -v version="$1" -v ranges="$ocl_ranges" '
-    # As numbers of any length: awk would round a long one.
-    function number(a, b) {
-      sub(/^0+/, "", a); sub(/^0+/, "", b)
-      if (length(a) != length(b)) return length(a) < length(b) ? -1 : 1
-      return (a "") == (b "") ? 0 : ((a "") < (b "") ? -1 : 1)
-    }
-    function compare(a, b,   i, x, y, c) {
+    function compare(a, b,   i, x, y) {
       split(a, x, "."); split(b, y, ".")
-      for (i = 1; i <= 3; i++) { c = number(x[i], y[i]); if (c) return c }
+      for (i = 1; i <= 3; i++) if (x[i] + 0 != y[i] + 0) return x[i] + 0 < y[i] + 0 ? -1 : 1
       return 0
     }
     BEGIN {
       sub(/\+[0-9A-Za-z.-]+$/, "", version)
       if (version !~ /^[0-9]+\.[0-9]+\.[0-9]+$/) exit 1
+      # awk would round a longer number.
+      if (version ~ /[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]/) exit 1
       count = split(ranges, list, ",")
       for (k = 1; k <= count; k++) {
         split(list[k], ends, ":")
@@ -322,6 +318,22 @@ ocl_serve() {
   exec "$ocl_run" serve --hostname 127.0.0.1 --port "$ocl_at"
 }
 
+# An rc file has put another shell in the place of the login shell, and that
+# one reads us from its stdin, so it is not interactive: make it so, because
+# people put PATH into .zshrc.
+ocl_become() {
+  if [ ! -r "$ocl_proc/$PPID/comm" ] || ! IFS= read -r ocl_name <"$ocl_proc/$PPID/comm"; then
+    ocl_name=$(ps -o comm= -p "$PPID" 2>/dev/null)
+  fi
+  ocl_name=${ocl_name##*/}
+  case ${ocl_name#-} in
+    bash | zsh | fish | ksh | mksh)
+      # shellcheck disable=SC2093 # it does not come back
+      exec "${ocl_name#-}" -i -c "exec $ocl_sh -c '. \"\$OPENCODE_SSH_LAUNCH\"'"
+      ;;
+  esac
+}
+
 ocl_main() {
   set +e +u +C +x +v
   set -f
@@ -329,12 +341,11 @@ ocl_main() {
   IFS=' 	
 '
   HOME=${HOME:-/}
-  if [ "${1-}" = serve ]; then
-    ocl_serve
-  else
-    ocl_find
-  fi
-  exit 0
+  case ${1-},$0 in
+    serve,*) ocl_serve ;;
+    *,replaced) ocl_become ;;
+  esac
+  ocl_find
 }
 
 # shellcheck disable=SC2317 # never run before the last line is there

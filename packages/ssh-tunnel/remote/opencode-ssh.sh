@@ -119,6 +119,15 @@ ocs_leave() {
 }
 
 ocs_cleanup() {
+  if [ -n "$ocs_lease" ]; then
+    rm -f "$ocs_lease"
+    ocs_lease=''
+  fi
+  ocs_done
+}
+
+# The start is over: its directory, a claim nobody filled in, the lock.
+ocs_done() {
   if [ -n "$ocs_dir" ]; then
     [ -z "$ocs_pending" ] || ocs_shell_end
     # The launcher ends when its directory is gone, and nothing starts without.
@@ -130,10 +139,6 @@ ocs_cleanup() {
     if ocs_read "$ocs_pending" && [ "$ocs_r_id$ocs_r_pid" = "${ocs_nonce}0" ]; then rm -f "$ocs_pending"; fi
     ocs_pending=''
   fi
-  if [ -n "$ocs_lease" ]; then
-    rm -f "$ocs_lease"
-    ocs_lease=''
-  fi
   [ -z "$ocs_locked" ] || ocs_unlock
 }
 
@@ -141,7 +146,7 @@ ocs_cleanup() {
 # shellcheck disable=SC2317 # by trap
 ocs_interrupted() {
   trap '' HUP INT TERM
-  [ -z "$ocs_holding" ] || ocs_release
+  [ -z "$ocs_held" ] || ocs_release
   ocs_cleanup
   exit 143
 }
@@ -263,7 +268,7 @@ ocs_setup() {
   unset -f awk cat chmod cksum cut date dd head id kill ln ls mkdir mv ps read rm sed sleep tail tr umask uname 2>/dev/null
   IFS=' 	
 '
-  ocs_dir='' ocs_locked='' ocs_lease='' ocs_holding='' ocs_pending='' ocs_shell_try=0
+  ocs_dir='' ocs_locked='' ocs_lease='' ocs_held='' ocs_pending='' ocs_shell_try=0
   trap ocs_interrupted HUP INT TERM
   # Not ignored (the server would inherit that): a client that is gone must
   # not cut the work short between start and registration.
@@ -279,7 +284,8 @@ ocs_setup() {
   sleep 0.01 2>/dev/null || ocs_nap=1
   ocs_clock
   ocs_begin=$ocs_now
-  ocs_deadline=$((ocs_begin + ocs_seconds))
+  # The clock has whole seconds: one more, for the one that has begun.
+  ocs_deadline=$((ocs_begin + ocs_seconds + 1))
 
   for ocs_tool in awk cat chmod cksum cut date dd id ln ls mkdir mv rm sed sleep tail tr uname; do
     command -v "$ocs_tool" >/dev/null 2>&1 ||
@@ -386,7 +392,7 @@ ocs_make_home() {
 # Ends with RemoteNotWritable for path $1, by the words $2 of a tool.
 ocs_not_writable() {
   case $2 in
-    *[Nn]'o space left'* | *'uota exceeded'* | *ENOSPC* | *EDQUOT* | *'disk is full'*) ocs_problem=full ;;
+    *[Nn]'o space left'* | *'uota exceeded'* | *'I/O error'* | *'rite error'* | *ENOSPC* | *EDQUOT* | *'disk is full'*) ocs_problem=full ;;
     *[Rr]'ead-only file system'* | *EROFS*) ocs_problem=read-only ;;
     *) ocs_problem=denied ;;
   esac
@@ -782,33 +788,29 @@ ocs_write_launch() {
     ocs_quote "$ocs_proc"
     printf "\nocl_ranges='%s'\nocl_names='%s'\nocl_username='%s'\n" "$ocs_ranges" "$ocs_names" "$ocs_username"
     printf '%s\n' "$ocs_launch"
-  ) 2>&1 >"$ocs_dir/launch" && printf '%s\n' "$ocs_command" 2>&1 >"$ocs_dir/command") ||
-    ocs_not_writable "$ocs_dir" "$ocs_said"
+  ) 2>&1 >"$ocs_dir/launch") || ocs_not_writable "$ocs_dir" "$ocs_said"
   # A full disk may cut a file without a word.
   ocs_said=$(tail -n 1 "$ocs_dir/launch")
   case $ocs_launch in
     *"$ocs_said") [ -n "$ocs_said" ] || ocs_not_writable "$ocs_dir" 'No space left' ;;
     *) ocs_not_writable "$ocs_dir" 'No space left' ;;
   esac
-  ocs_said=$(cat "$ocs_dir/command")
-  [ "$ocs_said" = "$ocs_command" ] || ocs_not_writable "$ocs_dir" 'No space left'
 }
 
 # One attempt to get into the login shell's environment. The command is a list
-# of words that means the same in every shell; it is both -c's argument and
-# the shell's stdin, so that an rc file which says `exec zsh` still gets there.
+# of words that means the same in every shell. It is -c's argument, and in
+# another form the shell's stdin, so that it also reaches the shell that an rc
+# file has put in the login shell's place by `exec zsh`.
 ocs_shell_run() (
   umask "$ocs_umask"
   PATH=$ocs_path
   if [ -n "$ocs_locale_set" ]; then LC_ALL=$ocs_locale; else unset LC_ALL; fi
   trap - HUP INT TERM PIPE
-  exec <"$ocs_dir/command" >/dev/null 2>&1
+  exec <"$ocs_dir/shell.in" >/dev/null 2>&1
   exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
   OPENCODE_SSH_LAUNCH=$ocs_dir/launch
   export OPENCODE_SSH_LAUNCH
   cd "$HOME" || cd /
-  ocs_name=${SHELL-}
-  [ -x "$ocs_name" ] || ocs_name=$ocs_sh
   case $ocs_shell_try,${ocs_name##*/} in
     # -l must be csh's only option.
     1,csh | 1,tcsh) set -- "$ocs_name" -l ;;
@@ -818,22 +820,33 @@ ocs_shell_run() (
     *) set -- "$ocs_sh" -c "$ocs_command" ;;
   esac
   # shellcheck disable=SC2016 # for that shell to expand
-  ocs_detach "$ocs_sh" -c 'printf "%s\n" "$$" >"${OPENCODE_SSH_LAUNCH%/*}/shell"; exec "$@"' sh "$@"
-  : >"$ocs_dir/ended.$ocs_shell_try"
+  ocs_detach "$ocs_sh" -c 'printf "%s\n" "$$" >"$0.pid" || exit 0; [ ! -e "$0.over" ] || exit 0; exec "$@"' \
+    "$ocs_dir/shell.$ocs_shell_try" "$@"
+  : >"$ocs_dir/shell.$ocs_shell_try.ended"
 )
 
 ocs_shell_start() {
   ocs_shell_try=$((ocs_shell_try + 1))
-  rm -f "$ocs_dir/shell"
+  ocs_name=${SHELL-}
+  [ -x "$ocs_name" ] || ocs_name=$ocs_sh
+  case $ocs_shell_try,${ocs_name##*/} in
+    1,csh | 1,tcsh) ocs_words=$ocs_command ;;
+    *) ocs_words="${ocs_command#exec } replaced
+exit" ;;
+  esac
+  ocs_said=$( (printf '%s\n' "$ocs_words" >"$ocs_dir/shell.in") 2>&1) || ocs_not_writable "$ocs_dir" "$ocs_said"
   ocs_clock
-  ocs_shell_until=$((ocs_now + ocs_shell_seconds))
+  ocs_shell_until=$((ocs_now + ocs_shell_seconds + 1))
   ocs_shell_run &
 }
 
-# Ends the login shell of this start, if it is still there, with its group.
+# Gives up the login shell of this start: ends it with its group, or keeps it
+# from beginning.
 ocs_shell_end() {
-  [ -n "$ocs_dir" ] && [ -s "$ocs_dir/shell" ] || return 0
-  IFS= read -r ocs_shell_pid <"$ocs_dir/shell" || return 0
+  if [ -z "$ocs_dir" ] || [ "$ocs_shell_try" -eq 0 ]; then return 0; fi
+  : >"$ocs_dir/shell.$ocs_shell_try.over"
+  [ -f "$ocs_dir/shell.$ocs_shell_try.pid" ] || return 0
+  IFS= read -r ocs_shell_pid <"$ocs_dir/shell.$ocs_shell_try.pid" || return 0
   if ocs_look_at "$ocs_shell_pid"; then
     if [ "$ocs_group" = "$ocs_shell_pid" ]; then
       kill -s KILL -- "-$ocs_shell_pid" 2>/dev/null
@@ -841,7 +854,6 @@ ocs_shell_end() {
       kill -s KILL "$ocs_shell_pid" 2>/dev/null
     fi
   fi
-  rm -f "$ocs_dir/shell"
 }
 
 # Waits until the launcher works in some environment: the login shell's as an
@@ -856,7 +868,7 @@ ocs_enter() {
     ocs_shell_start
     while :; do
       [ ! -d "$ocs_dir/arrived" ] || return 0
-      if [ -e "$ocs_dir/ended.$ocs_shell_try" ]; then
+      if [ -e "$ocs_dir/shell.$ocs_shell_try.ended" ]; then
         [ ! -d "$ocs_dir/arrived" ] || return 0
         break
       fi
@@ -871,12 +883,19 @@ ocs_enter() {
 
 # ---- start ------------------------------------------------------------------
 
-# A private directory for this start; the lock is held, so any other is left
-# over from a client that died.
-ocs_make_dir() {
+# Removes what a client left that died while starting a server; the lock is
+# held. Renamed first: from then on its launcher can start and register nothing.
+ocs_sweep() {
   set +f
-  rm -rf "$ocs_home/start-$ocs_host"+* "$ocs_home/.server-$ocs_host"+*
+  for ocs_left in "$ocs_home/start-$ocs_host"+*; do
+    [ ! -d "$ocs_left" ] || mv "$ocs_left" "$ocs_home/.swept-$ocs_host+${ocs_left##*/}"
+  done
+  rm -rf "$ocs_home/.swept-$ocs_host"+* "$ocs_home/.server-$ocs_host"+*
   set -f
+}
+
+# A private directory for this start.
+ocs_make_dir() {
   ocs_dir=$ocs_home/start-$ocs_host+$$+$ocs_nonce
   ocs_said=$(mkdir "$ocs_dir" 2>&1) || {
     ocs_dir=''
@@ -1009,7 +1028,7 @@ ocs_start_server() {
   ocs_enter start
   while [ ! -f "$ocs_dir/found" ]; do
     [ ! -f "$ocs_dir/failed" ] || ocs_launch_failed
-    if [ -e "$ocs_dir/ended.$ocs_shell_try" ] && [ ! -f "$ocs_dir/found" ] && [ ! -f "$ocs_dir/failed" ]; then
+    if [ -e "$ocs_dir/shell.$ocs_shell_try.ended" ] && [ ! -f "$ocs_dir/found" ] && [ ! -f "$ocs_dir/failed" ]; then
       ocs_report_found
       ocs_error OpencodeUnusable \
         "\"path\":$(ocs_json "$ocs_r_binary"),\"problem\":\"crash\",\"detail\":$(ocs_tail "$ocs_dir/detail")"
@@ -1089,7 +1108,6 @@ ocs_other_leases() {
 
 # Ends the server with its last session, unless somebody made it persistent.
 ocs_release() {
-  ocs_holding=''
   ocs_clock
   ocs_deadline=$((ocs_now + ocs_seconds))
   [ -n "$ocs_locked" ] || ocs_lock ''
@@ -1101,8 +1119,6 @@ ocs_release() {
 
 # Waits for the end of stdin. The wait is `wait`, so that a signal is heard.
 ocs_hold() {
-  ocs_holding=1
-  ocs_held=$ocs_r_id
   cat <&3 >/dev/null 2>&1 &
   ocs_watch=$!
   wait "$ocs_watch"
@@ -1120,7 +1136,7 @@ ocs_stop_found() {
     ocs_make_dir
     LC_ALL=C printf '%s\n' "$ocs_r_binary" >"$ocs_dir/binary"
     ocs_enter stop
-    while [ ! -f "$ocs_dir/code" ] && [ ! -e "$ocs_dir/ended.$ocs_shell_try" ] && ! ocs_late; do ocs_pause; done
+    while [ ! -f "$ocs_dir/code" ] && [ ! -e "$ocs_dir/shell.$ocs_shell_try.ended" ] && ! ocs_late; do ocs_pause; done
     ocs_shell_end
     rm -rf "$ocs_dir"
     ocs_dir=''
@@ -1133,6 +1149,8 @@ ocs_stop_found() {
 
 ocs_do_ensure() {
   ocs_say step looking
+  # With lifetime session, whatever ends this session ends the server.
+  [ "$ocs_lifetime" = persistent ] || ocs_held=$ocs_nonce
   if ! ocs_find || [ "$ocs_found" != ready ]; then
     # Never a second server beside the one of OpenCode's own service.
     if ocs_find_service ''; then
@@ -1142,6 +1160,7 @@ ocs_do_ensure() {
     ocs_make_home
     ocs_lock 1
     if [ -n "$ocs_locked" ]; then
+      ocs_sweep
       if ocs_find; then
         case $ocs_found in
           starting) ocs_await ;;
@@ -1160,6 +1179,7 @@ ocs_do_ensure() {
   fi
   if [ "$ocs_lifetime" = session ] && [ "$ocs_r_lifetime" = session ]; then
     ocs_take_lease
+    ocs_held=$ocs_r_id
   elif [ "$ocs_r_lifetime" = session ]; then
     # Somebody wants it to stay.
     [ -n "$ocs_locked" ] || ocs_lock ''
@@ -1171,11 +1191,9 @@ ocs_do_ensure() {
   fi
   ocs_origin=reused
   [ "$ocs_found" != started ] || ocs_origin=started
-  ocs_result "{\"server\":$(ocs_server "$ocs_origin" ours secret),\"ignored\":[$ocs_ignored]}"
-  ocs_kept=$ocs_lease
-  ocs_lease=''
-  ocs_cleanup
-  ocs_lease=$ocs_kept
+  ocs_answer="{\"server\":$(ocs_server "$ocs_origin" ours secret),\"ignored\":[$ocs_ignored]}"
+  ocs_done
+  ocs_result "$ocs_answer"
   [ -z "$ocs_lease" ] || ocs_hold
   ocs_leave
 }

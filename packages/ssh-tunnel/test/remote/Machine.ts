@@ -132,6 +132,10 @@ export interface Machine {
     shell: Shell,
     options?: Partial<Assignments> & { readonly env?: Readonly<Record<string, string>> }
   ) => Effect.Effect<Outcome>
+  /** Runs `ensure` with a short limit until the stand-in's `serve` (which is "slow") has begun. */
+  readonly runUntilServed: (shell: Shell, options?: Partial<Assignments>) => Effect.Effect<void>
+  /** Lets a "slow" stand-in listen. */
+  readonly listen: () => void
   readonly processes: Effect.Effect<ReadonlyArray<ProcessTable.ProcessInfo>>
 }
 
@@ -254,6 +258,17 @@ export const make = Effect.fn("Machine.make")(function*(options: Options = {}) {
     served: () => JSON.parse(Fs.readFileSync(Path.join(directory, "serve.json"), "utf8")),
     start,
     run: (shell, options) => Effect.scoped(Effect.flatMap(start(shell, options), (running) => running.outcome)),
+    runUntilServed: (shell, options) =>
+      Effect.gen(function*() {
+        // On a busy machine the limit may be over before the server has begun.
+        for (const seconds of [1, 2, 4, 8, 16]) {
+          const { result, stdout } = yield* machine.run(shell, { ...options, seconds })
+          if (result?.error?._tag !== "StartTimedOut") return yield* Effect.die(new Error(stdout))
+          if (Fs.existsSync(Path.join(directory, "serve.json"))) return
+        }
+        return yield* Effect.die(new Error("it never began to serve"))
+      }),
+    listen: () => Fs.writeFileSync(Path.join(directory, "listen"), ""),
     processes: ProcessTable.find({ directory: home, environment: `HOME=${home}` })
   }
   return machine
