@@ -12,10 +12,11 @@ import { server } from "./commands/Server.ts"
 import * as ExitCode from "./ExitCode.ts"
 import * as Failure from "./Failure.ts"
 import * as Presenter from "./Presenter.ts"
+import { program } from "./Program.ts"
 import { version } from "./Version.ts"
 
 /** Every command. */
-export const root = Command.make(Failure.program).pipe(
+export const root = Command.make(program).pipe(
   Command.withDescription(
     "Use an OpenCode server on another machine as if it ran here: over your own ssh, with its config and its keys."
   ),

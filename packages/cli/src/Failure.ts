@@ -7,10 +7,8 @@ import type { Ended, UsageError } from "./CliFailure.ts"
 import * as ExitCode from "./ExitCode.ts"
 import * as JsonLines from "./JsonLines.ts"
 import { Output } from "./Output.ts"
+import { program } from "./Program.ts"
 import * as Sanitize from "./Sanitize.ts"
-
-/** How the program is called in what it says. */
-export const program = "opencode-ssh"
 
 /** What the last lines of a remote program's output are worth showing of. */
 const tailLines = 12

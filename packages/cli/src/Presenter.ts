@@ -3,8 +3,9 @@ import { Console, Context, Effect, Layer } from "effect"
 import * as CliOutput from "effect/cli/CliOutput"
 import type { HelpDoc } from "effect/cli/HelpDoc"
 import * as TerminalCapabilities from "effect/cli/TerminalCapabilities"
-import { explainUsage, program } from "./Failure.ts"
+import { explainUsage } from "./Failure.ts"
 import { Output } from "./Output.ts"
+import { program } from "./Program.ts"
 
 /** Annotates a command whose usage effect/cli cannot know: what stands behind `[flags]`. */
 export class Operands extends Context.Reference<string>("@opencode-ai/ssh-cli/Presenter/Operands", {

@@ -25,11 +25,12 @@ export const layerSignals: Layer.Layer<Signals> = Signals.layerFrom({
         Effect.andThen(Effect.acquireRelease(
           Effect.sync(() => {
             const listener = () => receive("SIGHUP")
-            process.stdout.on("error", listener)
+            // Once: every further line fails as well, and must not pass for somebody who insists.
+            process.stdout.once("error", listener).on("error", ignore)
             process.stderr.on("error", ignore)
             return listener
           }),
-          (listener) => Effect.sync(() => process.stdout.off("error", listener).on("error", ignore))
+          (listener) => Effect.sync(() => process.stdout.off("error", listener))
         )),
         Effect.asVoid
       ),

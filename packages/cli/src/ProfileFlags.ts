@@ -67,6 +67,7 @@ export const server = {
     Flag.optional
   ),
   lifetime: Flag.Literals("lifetime", Lifetime.literals).pipe(
+    Flag.withMetavar("LIFETIME"),
     Flag.withDescription("Whether a started server survives the connection (default: persistent)"),
     Flag.optional
   ),
@@ -84,6 +85,7 @@ export const server = {
     Flag.optional
   ),
   strategy: Flag.Literals("strategy", ["auto", "master", "plain"]).pipe(
+    Flag.withMetavar("STRATEGY"),
     Flag.withDescription("One private ControlMaster, or one ssh per forward (default: auto)"),
     Flag.optional
   )

@@ -1,18 +1,12 @@
 /** `opencode-ssh`, the program. */
-import { Effect, Layer, Logger, References } from "effect"
-import { run } from "./Cli.ts"
-import { layer } from "./Layers.ts"
-import { exit, layerSignals } from "./Process.ts"
+import { program } from "./Program.ts"
+import { version } from "./Version.ts"
 
-/** Logs are for people who look for a fault: to stderr, and only warnings unless `--log-level` says otherwise. */
-const layerLogs = Layer.merge(
-  Logger.layer([Logger.withConsoleError(Logger.formatLogFmt)]),
-  Layer.succeed(References.MinimumLogLevel, "Warn")
-)
+const [first, ...others] = process.argv.slice(2)
 
-Effect.runFork(
-  run.pipe(
-    Effect.provide(Layer.mergeAll(layer, layerSignals, layerLogs)),
-    Effect.flatMap(exit)
-  )
-)
+if (others.length === 0 && (first === "--version" || first === "-v")) {
+  // The same line that `run` would print, without evaluating everything that it needs.
+  process.stdout.write(`${program} ${version}\n`)
+} else {
+  await import("./start.ts")
+}

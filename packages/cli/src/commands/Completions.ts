@@ -3,7 +3,7 @@ import { Console, Effect } from "effect"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Shells from "effect/cli/Completions"
-import { program } from "../Failure.ts"
+import { program } from "../Program.ts"
 
 /** `tree` is asked for when the command runs, because this command is itself a part of it. */
 export const completions = (tree: () => Command.Command.Any) =>

@@ -220,7 +220,8 @@ const edit = Command.make(
     unset: Flag.Literals("unset", unsettable).pipe(
       Flag.withMetavar("OPTION"),
       Flag.withDescription("Take this option's value away, so that ssh's config or the default decides; repeatable"),
-      Flag.atLeast(0)
+      Flag.atLeast(0),
+      Flag.withDefault([])
     ),
     json
   },

@@ -1,0 +1,2 @@
+/** How the program is called in what it says. */
+export const program = "opencode-ssh"
