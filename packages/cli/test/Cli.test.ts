@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Tunnel } from "@opencode-ai/ssh-tunnel/Tunnel"
 import { Effect } from "effect"
 import type * as Command from "effect/cli/Command"
+import { spawnSync } from "node:child_process"
 import { root, wantsJson } from "../src/Cli.ts"
 import { version } from "../src/Version.ts"
 import { connected, jsonLines, makeWorld } from "./harness.ts"
@@ -101,3 +102,26 @@ it.effect("a defect of ours ends with 1 and a text on stderr", () =>
     assert.deepStrictEqual([code, stdout], [1, []])
     assert.include(stderr.join("\n"), "boom")
   }))
+
+it.effect("bash completes commands, options, their values and files", () =>
+  Effect.gen(function*() {
+    const { cli } = yield* makeWorld()
+    const { stdout } = yield* cli("completions", "bash")
+    const complete = (...words: ReadonlyArray<string>) =>
+      spawnSync("bash", ["-c", completeWith, "bash", "opencode-ssh", ...words], {
+        input: stdout.join("\n"),
+        encoding: "utf8"
+      }).stdout.split(/\s+/).filter((word) => word !== "")
+    assert.includeMembers(complete(""), ["connect", "hosts", "profiles", "server"])
+    assert.includeMembers(complete("profiles", "e"), ["edit", "export"])
+    assert.deepStrictEqual(complete("connect", "--strategy", ""), ["auto", "master", "plain"])
+    assert.includeMembers(complete("connect", "box", "--cred"), ["--credentials-file"])
+    assert.include(complete("connect", "--identity-file", "/etc/passw"), "/etc/passwd")
+  }))
+
+/** Reads the script from stdin and prints what it offers for the last of the words. */
+const completeWith = `
+eval "$(cat)"
+COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_LINE="$*"; COMP_POINT=\${#COMP_LINE}
+_opencode_ssh opencode-ssh "\${COMP_WORDS[COMP_CWORD]}" "\${COMP_WORDS[COMP_CWORD - 1]}"
+printf '%s\\n' "\${COMPREPLY[@]}"`

@@ -5,6 +5,17 @@ import * as Command from "effect/cli/Command"
 import * as Shells from "effect/cli/Completions"
 import { program } from "../Program.ts"
 
+/** Options that take a file. effect/cli's own path options would make another path of `none` and `~/…`. */
+const fileOptions: ReadonlyArray<string> = ["ssh-config", "identity-file", "credentials-file", "file"]
+
+const withFiles = (command: Shells.CommandDescriptor): Shells.CommandDescriptor => ({
+  ...command,
+  flags: command.flags.map((flag) =>
+    fileOptions.includes(flag.name) ? { ...flag, type: { _tag: "Path", pathType: "file" } } : flag
+  ),
+  subcommands: command.subcommands.map(withFiles)
+})
+
 /** `tree` is asked for when the command runs, because this command is itself a part of it. */
 export const completions = (tree: () => Command.Command.Any) =>
   Command.make(
@@ -14,7 +25,9 @@ export const completions = (tree: () => Command.Command.Any) =>
         Argument.withDescription("The shell to write for")
       )
     },
-    Effect.fn("completions")(({ shell }) => Console.log(Shells.generate(program, shell, Shells.fromCommand(tree()))))
+    Effect.fn("completions")(({ shell }) =>
+      Console.log(Shells.generate(program, shell, withFiles(Shells.fromCommand(tree()))))
+    )
   ).pipe(
     Command.withDescription("Print a script that completes commands and options in your shell"),
     Command.withExamples([

@@ -122,6 +122,31 @@ describe.skipIf(!Sshd.available)("opencode-ssh connect", () => {
       assert.isFalse(yield* fs.exists(file))
     })))
 
+  it.live("--open hands the door to the browser, which is signed in by it; nobody else sees it", () =>
+    live(Effect.gen(function*() {
+      const { directory, fs, sh } = yield* makeWorld
+      const browser = `${directory}/browser`
+      const visit = `
+        import { renameSync, writeFileSync } from "node:fs"
+        const [, , door] = process.argv
+        const answer = await fetch(door, { redirect: "manual" })
+        writeFileSync("${directory}/new", door + " " + answer.headers.get("location"))
+        renameSync("${directory}/new", "${directory}/visited")`
+      yield* fs.writeFileString(`${directory}/visit.mjs`, visit)
+      yield* fs.writeFileString(browser, `#!/bin/sh\nexec ${process.execPath} ${directory}/visit.mjs "$1"\n`, {
+        mode: 0o755
+      })
+      const { stderr, stdout } = yield* sh(
+        `BROWSER=${browser} "$0" "$@" --open & until test -e ${directory}/visited; do sleep 0.05; done; kill $!; wait $!; echo "code $?"`
+      )
+      const [door, location] = (yield* fs.readFileString(`${directory}/visited`)).split(" ")
+      const url = new URL(location ?? "")
+      assert.strictEqual(decodeURIComponent(`${url.username}:${url.password}`), `opencode:${password}`)
+      assert.strictEqual(stdout, `http://${url.host}\ncode 0\n`)
+      assert.notInclude(stderr + stdout, new URL(door ?? "").pathname)
+      assert.notInclude(stderr + stdout, "pass")
+    })))
+
   it.live("a wrong password is told with its class", () =>
     live(Effect.gen(function*() {
       const { sh } = yield* makeWorld
