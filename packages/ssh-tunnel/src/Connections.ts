@@ -38,6 +38,9 @@ export interface ServerEndpoint {
 
 const disconnected = ConnectionState.cases.Disconnected.make({})
 
+/** In these states a profile's fiber, if there is still one, does nothing more. */
+const ending: ReadonlySet<ConnectionState["_tag"]> = new Set(["Disconnected", "Failed", "Disconnecting"])
+
 /** One outage: how often it was tried, and the schedule that says when to try next. */
 interface Outage {
   readonly attempt: number
@@ -163,7 +166,9 @@ export class Connections extends Context.Service<Connections, {
           const mayRetry = origin === "restore" || Option.isSome(last)
           if (!error.retryable || !mayRetry) return yield* Effect.fail(error)
           if (error._tag === "TransportError") yield* closeSession(current)
-          const healthy = wasUp && now - Date.parse(last.value.since) >= Duration.toMillis(timing.healthyAfter)
+          const healthy = wasUp &&
+            now - DateTime.toEpochMillis(DateTime.makeUnsafe(last.value.since)) >=
+              Duration.toMillis(timing.healthyAfter)
           const { attempt: tried, next } = Option.isSome(before) && !healthy
             ? before.value
             : { attempt: 0, next: yield* Schedule.toStep(reconnect) }
@@ -196,10 +201,11 @@ export class Connections extends Context.Service<Connections, {
         function*(id: ProfileId, options?: { readonly origin?: "user" | "restore" }) {
           const running = yield* FiberMap.get(fibers, id)
           if (Option.isSome(running)) {
-            if ((yield* state(id))._tag !== "Disconnecting") {
+            if (!ending.has((yield* state(id))._tag)) {
               yield* PubSub.publish(nudges, Option.some(id))
               return
             }
+            // Who saw its last state may be quicker than its fiber.
             yield* Fiber.await(running.value)
           }
           const since = yield* Sessions.nowIso
