@@ -6,7 +6,7 @@ const pool = isBun ? "threads" : "forks"
 
 const maxWorkers = Number(process.env["OPENCODE_SSH_TEST_WORKERS"] ?? 2)
 
-const live = ["packages/*/test/live/**/*.live.test.ts", "scripts/test/live/**/*.live.test.ts"]
+const live = ["packages/*/test/live/**/*.live.test.ts", "{scripts,examples}/test/live/**/*.live.test.ts"]
 
 /** The live suites that run on Bun as well: those whose behaviour depends on the runtime (processes, sockets, files). */
 const liveOnBun = [
@@ -43,7 +43,7 @@ export default defineConfig({
       {
         test: {
           name: "unit",
-          include: ["packages/*/test/**/*.test.ts", "scripts/test/**/*.test.ts"],
+          include: ["packages/*/test/**/*.test.ts", "scripts/test/**/*.test.ts", "examples/*.test.ts"],
           exclude: ["**/node_modules/**", "**/test/live/**", "**/*.soak.test.ts"],
           pool,
           maxWorkers,
