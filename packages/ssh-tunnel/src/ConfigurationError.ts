@@ -36,12 +36,12 @@ export class ProfileNotFound extends Schema.TaggedError<ProfileNotFound>()("Prof
 /** ssh could not read its configuration: a missing `-F` file, an unknown keyword, bad permissions. */
 export class SshConfigInvalid extends Schema.TaggedError<SshConfigInvalid>()("SshConfigInvalid", {
   file: Schema.String,
-  line: Schema.optionalKey(Schema.Int),
+  configLine: Schema.optionalKey(Schema.Int),
   detail: Schema.String
 }) implements Explained {
   override get message() {
     return `ssh cannot use its configuration ${this.file}${
-      this.line === undefined ? "" : ` (line ${this.line})`
+      this.configLine === undefined ? "" : ` (line ${this.configLine})`
     }: ${this.detail}`
   }
   get retryable() {

@@ -199,6 +199,20 @@ export class OpenSsh extends Context.Service<OpenSsh, {
         return found
       }))
 
+      /**
+       * ssh reads its system-wide file whoever may write it, and ignores one that it cannot read; the same file as an
+       * `Include` of ours would end the connection. Such a file is left out.
+       */
+      const systemConfig = yield* Effect.cached(Effect.gen(function*() {
+        if (host.platform === "windows") return undefined
+        const file = "/etc/ssh/ssh_config"
+        const readable = yield* Effect.isSuccess(fs.access(file, { readable: true }))
+        const stat = yield* Effect.option(Effect.flatMap(fs.realPath(file), host.inspect))
+        const trusted = Option.isSome(stat) && (stat.value.mode & 0o022) === 0 &&
+          (stat.value.uid === 0 || stat.value.uid === host.uid)
+        return readable && trusted ? undefined : "none"
+      }))
+
       const configs = yield* SynchronizedRef.make(HashMap.empty<string, string>())
       const config = Effect.fn("OpenSsh.config")(function*(sshConfig: SshConfigFile | undefined) {
         if (sshConfig !== undefined && sshConfig !== "none") {
@@ -223,7 +237,13 @@ export class OpenSsh extends Context.Service<OpenSsh, {
             if (Option.isSome(before)) return [before.value, known] as const
             const text = yield* Effect.mapError(
               Effect.fromResult(
-                overlay({ userConfig: sshConfig, home: host.home, sshVersion: yield* version, platform: host.platform })
+                overlay({
+                  userConfig: sshConfig,
+                  systemConfig: yield* systemConfig,
+                  home: host.home,
+                  sshVersion: yield* version,
+                  platform: host.platform
+                })
               ),
               (reason) => new ConfigurationError({ reason })
             )

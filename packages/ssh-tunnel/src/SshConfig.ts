@@ -56,7 +56,7 @@ const maxDepth = 16
 
 const invalid = (file: string, detail: string, line?: number): ConfigurationError =>
   new ConfigurationError({
-    reason: new SshConfigInvalid({ file, detail, ...(line === undefined ? undefined : { line }) })
+    reason: new SshConfigInvalid({ file, detail, ...(line === undefined ? undefined : { configLine: line }) })
   })
 
 const detailOf = (error: PlatformError.PlatformError): string =>

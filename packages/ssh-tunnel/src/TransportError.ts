@@ -16,7 +16,7 @@ const hostKey = {
   keyType: Schema.optionalKey(Schema.String),
   fingerprint: Schema.optionalKey(Schema.String),
   knownHostsFile: Schema.optionalKey(Schema.String),
-  line: Schema.optionalKey(Schema.Int),
+  knownHostsLine: Schema.optionalKey(Schema.Int),
   /** The name that known_hosts uses for this host, e.g. `[127.0.0.1]:2222`. */
   knownHostsName: Schema.optionalKey(Schema.String)
 }

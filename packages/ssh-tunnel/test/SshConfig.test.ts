@@ -202,7 +202,7 @@ describe("hosts", () => {
         tooDeep.reason,
         new SshConfigInvalid({
           file: "/home/me/.ssh/16",
-          line: 1,
+          configLine: 1,
           detail: "Too many recursive configuration includes"
         })
       )
@@ -267,7 +267,7 @@ describe("effective", () => {
 
   it.effect("passes ssh's complaint on, and knows when there was no answer", () =>
     Effect.gen(function*() {
-      const complaint = new ConfigurationError({ reason: new SshConfigInvalid({ file: "/f", line: 3, detail: "bad" }) })
+      const complaint = new ConfigurationError({ reason: new SshConfigInvalid({ file: "/f", configLine: 3, detail: "bad" }) })
       assert.strictEqual(yield* Effect.flip(effective(() => Effect.fail(complaint))), complaint)
       const nothing = yield* Effect.flip(effective(() => Effect.succeed("")))
       assert.strictEqual(nothing.reason._tag, "SshConfigInvalid")

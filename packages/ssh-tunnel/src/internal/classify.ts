@@ -131,7 +131,7 @@ const configInvalid = (failure: FailureOf<"ConfigInvalid">, fallbackFile: string
   new SshConfigInvalid({
     file: failure.file ?? fallbackFile,
     detail: failure.detail,
-    ...(failure.line === undefined || failure.line === 0 ? undefined : { line: failure.line })
+    ...(failure.line === undefined || failure.line === 0 ? undefined : { configLine: failure.line })
   })
 
 // --- Host keys -------------------------------------------------------------------------------------------------------
@@ -186,7 +186,7 @@ const hostKeyReason = (ended: Ended, connection: Connection, place: Place): Reas
   const rememberable = ended.rememberable?.(place.hop) ?? true
   if (named._tag === "KeyUnknown") return new HostKeyUnknown({ keyType: named.keyType, ...fields, rememberable })
   const offending = first(failures, "KeyOffending")
-  const entry = offending === undefined ? undefined : { knownHostsFile: offending.file, line: offending.line }
+  const entry = offending === undefined ? undefined : { knownHostsFile: offending.file, knownHostsLine: offending.line }
   const known = knownHostsQuery(log) === undefined ? [] : ended.knownKeyTypes ?? []
   return known.length === 0 || shown === undefined || known.includes(shown.keyType)
     ? new HostKeyChanged({ ...fields, ...entry })
@@ -230,9 +230,9 @@ const unusableIdentity = (ended: Ended, connection: Connection, wasRefused: bool
   return new IdentityFileUnusable(isPublic ? { file: unusable.file, problem: "public-key" } : unusable)
 }
 
-const signingReason = (place: Place, attempt: Attempt): Reason | undefined => {
+const signingReason = (place: Place, attempt: Attempt, isFile: boolean): Reason | undefined => {
   const securityKey = isSecurityKey(attempt)
-  const identityFile = attempt.key?.agent === true ? undefined : { identityFile: attempt.file }
+  const identityFile = isFile ? { identityFile: attempt.file } : undefined
   switch (attempt.signing) {
     case "refused":
       return new InteractionRequired({ ...place, what: securityKey ? "security-key" : "confirmation" })
@@ -257,11 +257,12 @@ const authenticationReason = (
 
   // A key that sshd would take, but that gave no signature.
   const wanted = attempts.find(({ outcome }) => outcome === "accepted" || outcome === "unsigned")
-  const isUnusable = (file: string) => identities.some((identity) => identity.file === file)
-  if (wanted !== undefined && !isUnusable(wanted.file)) {
-    return wanted.outcome === "unsigned"
-      ? signingReason(place, wanted)
-      : new InteractionRequired({ ...place, what: "passphrase", identityFile: wanted.file })
+  if (wanted !== undefined && !identities.some(({ file }) => file === wanted.file)) {
+    const isFile = wanted.key?.agent !== true && ended.log.identityFiles.includes(wanted.file)
+    if (wanted.outcome === "unsigned") return signingReason(place, wanted, isFile)
+    return isFile
+      ? new InteractionRequired({ ...place, what: "passphrase", identityFile: wanted.file })
+      : undefined
   }
   if (methods.includes("publickey") && !partial) {
     const unusable = unusableIdentity(ended, connection, wasRefused && wanted === undefined)

@@ -13,6 +13,8 @@ import type { Timings } from "../Schedules.ts"
 import type { TransportError } from "../TransportError.ts"
 import * as Argv from "./argv.ts"
 import { classify, type Ended, expired, knownHostsQuery } from "./classify.ts"
+import { expandHome } from "./overlay.ts"
+import { parse } from "./sshEffective.ts"
 import { progress, type SshLog } from "./sshLog.ts"
 
 /** Explains the end of one destination's ssh processes. */
@@ -40,35 +42,47 @@ export const make = (
   destination: Destination
 ): Explainer => {
   const target = Argv.target(destination, host.home)
-  const hops = (name: string) => Argv.hopTarget(destination, name, host.home)
+  const hopsBy = (proxyJump?: string) => (name: string) => Argv.hopTarget(destination, name, host.home, proxyJump)
 
-  /** Whether ssh would write an accepted key anywhere, by the effective `UserKnownHostsFile` of the host in question. */
-  const canRemember = Effect.fnUntraced(function*(hop: string | undefined) {
-    const asked = hop === undefined ? destination : new Destination({
-      host: hops(hop).host,
-      ...(destination.sshConfig === undefined ? undefined : { sshConfig: destination.sshConfig })
-    })
-    const answer = yield* Effect.option(ssh.resolve(asked))
-    if (Option.isNone(answer)) return true
-    const files = /^userknownhostsfile (.*)$/m.exec(answer.value)?.[1]?.trim().split(/\s+/) ?? []
-    return files.length === 0 || !files.every(isNowhere)
-  })
+  const effective = (asked: Destination) =>
+    Effect.map(Effect.option(ssh.resolve(asked)), (answer) => Option.flatMap(answer, parse))
 
   const explain = Effect.fnUntraced(function*(log: SshLog, exit: SshExit, phase: "opening" | "established") {
-    const query = knownHostsQuery(log)
     const ended: Ended = {
       log,
       exit,
       phase,
       target,
-      hops,
-      knownKeyTypes: query === undefined ? [] : keyTypesIn(yield* ssh.knownHosts(query.name, query.file)),
-      ...(destination.identityFile === undefined ? undefined : { identityFile: destination.identityFile })
+      hops: hopsBy(),
+      ...(destination.sshConfig === undefined ? undefined : { configFile: destination.sshConfig }),
+      ...(destination.identityFile === undefined
+        ? undefined
+        : { identityFile: expandHome(destination.identityFile, host.home) })
     }
     const error = classify(ended)
-    if (error._tag !== "TransportError" || error.reason._tag !== "HostKeyUnknown") return error
-    const rememberable = yield* canRemember(error.reason.hop)
-    return classify({ ...ended, rememberable: () => rememberable })
+    const query = knownHostsQuery(log)
+    const hop = error._tag === "TransportError" && "hop" in error.reason ? error.reason.hop : undefined
+    const isUnknown = error._tag === "TransportError" && error.reason._tag === "HostKeyUnknown"
+    if (hop === undefined && query === undefined && !isUnknown) return error
+    // Hops of the ssh config have their user and port there, and every host its own known_hosts files.
+    const own = yield* effective(destination)
+    const hops = hopsBy(Option.getOrUndefined(own)?.proxyJump)
+    const failed = hop === undefined ? own : yield* effective(
+      new Destination({
+        host: hops(hop).host,
+        ...(destination.sshConfig === undefined ? undefined : { sshConfig: destination.sshConfig })
+      })
+    )
+    const files = Option.getOrUndefined(failed)?.userKnownHostsFile?.split(/\s+/) ?? []
+    const answers = query === undefined
+      ? []
+      : yield* Effect.forEach(new Set([query.file, ...files]), (file) => ssh.knownHosts(query.name, file))
+    return classify({
+      ...ended,
+      hops,
+      rememberable: () => files.length === 0 || !files.every(isNowhere),
+      knownKeyTypes: answers.flatMap(keyTypesIn)
+    })
   })
 
   return {
@@ -81,13 +95,13 @@ export const make = (
       const rest = Duration.subtract(timing.deadlineWithSecurityKey, timing.deadline)
       const log = yield* Effect.sleep(timing.deadline).pipe(Effect.andThen(SubscriptionRef.get(process.log)))
       if (progress(log).waitingFor === undefined) {
-        return yield* expired({ log, target, hops, waited: Duration.toMillis(timing.deadline) })
+        return yield* expired({ log, target, hops: hopsBy(), waited: Duration.toMillis(timing.deadline) })
       }
       yield* Effect.sleep(rest)
       return yield* expired({
         log: yield* SubscriptionRef.get(process.log),
         target,
-        hops,
+        hops: hopsBy(),
         waited: Duration.toMillis(timing.deadlineWithSecurityKey)
       })
     })

@@ -83,7 +83,7 @@ describe("the ssh config on this machine", () => {
       yield* client.write("config", "Host box\n\n  NoSuchKeyword yes\n")
       const unknown = yield* complaint(client.configFile)
       assert.deepStrictEqual(
-        unknown instanceof SshConfigInvalid && [unknown.file, unknown.line],
+        unknown instanceof SshConfigInvalid && [unknown.file, unknown.configLine],
         [client.configFile, 3]
       )
       yield* Effect.sync(() => Fs.chmodSync(client.configFile, 0o666))
