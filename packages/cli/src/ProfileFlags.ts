@@ -1,5 +1,5 @@
 /** The options that describe a connection, for `connect`, `server …`, `profiles add` and `profiles edit` alike. */
-import { Host, Port, ProxyJump, User } from "@opencode-ai/ssh-tunnel/Destination"
+import { Port, ProxyJump, User } from "@opencode-ai/ssh-tunnel/Destination"
 import { Lifetime } from "@opencode-ai/ssh-tunnel/Profile"
 import { Effect, Option, Path, Result, Schema } from "effect"
 import * as Flag from "effect/cli/Flag"
@@ -90,13 +90,6 @@ export const server = {
     Flag.optional
   )
 }
-
-/** The destination of a saved profile. */
-export const host = Flag.String("host").pipe(
-  Flag.withMetavar("HOST"),
-  Flag.withDescription("Host name of the ssh config, DNS name or address"),
-  Flag.withSchema(Host)
-)
 
 /** Every option of {@link target} and {@link server}, as a command gets it. */
 export interface Given {

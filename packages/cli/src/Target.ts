@@ -97,10 +97,10 @@ const destinationTarget = Effect.fnUntraced(function*(text: string, given: Given
   return { profile: yield* override(profile, given), label: text } satisfies Target
 })
 
-/** The saved profile with this id or name; fails with `ProfileNotFound`, or when several have the name. */
+/** The saved profile with this id or name; fails with `ProfileNotFound`, or when several have the name or it is broken. */
 export const getProfile = Effect.fn("Target.getProfile")(function*(text: string) {
   const repo = yield* ProfileRepo
-  return yield* Effect.fromResult(resolveProfile(yield* repo.list, text))
+  return yield* Effect.fromResult(resolveProfile(yield* repo.list, text, yield* repo.problems))
 })
 
 const findProfile = (text: string) =>

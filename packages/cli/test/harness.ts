@@ -7,6 +7,7 @@ import { type Connected, ConnectionState } from "@opencode-ai/ssh-tunnel/Connect
 import type { Credentials } from "@opencode-ai/ssh-tunnel/Credentials"
 import { Door } from "@opencode-ai/ssh-tunnel/Door"
 import { noBootstrap, Profile, type ProfileId } from "@opencode-ai/ssh-tunnel/Profile"
+import type { ProfileProblem } from "@opencode-ai/ssh-tunnel/ProfileFile"
 import { ProfileRepo } from "@opencode-ai/ssh-tunnel/ProfileRepo"
 import { SshConfig } from "@opencode-ai/ssh-tunnel/SshConfig"
 import { Tunnel } from "@opencode-ai/ssh-tunnel/Tunnel"
@@ -130,6 +131,8 @@ export const signals = Effect.gen(function*() {
 
 export interface World {
   readonly profiles?: ReadonlyArray<Profile>
+  /** Entries of the profile file that are no valid profiles. */
+  readonly problems?: ReadonlyArray<ProfileProblem>
   readonly hosts?: ReadonlyArray<string>
   readonly script?: Script
   readonly door?: Layer.Layer<Door>
@@ -146,7 +149,19 @@ export const makeWorld = Effect.fnUntraced(function*(world: World = {}) {
   const asked = yield* Ref.make<ReadonlyArray<Asked>>([])
   const stderr = yield* Ref.make("")
   const console = yield* TestConsole.make
-  const repo = yield* Effect.provide(ProfileRepo, ProfileRepo.layerMemory(world.profiles ?? []))
+  const memory = yield* Effect.provide(ProfileRepo, ProfileRepo.layerMemory(world.profiles ?? []))
+  const removed = yield* Ref.make<ReadonlyArray<string>>([])
+  const repo = ProfileRepo.of({
+    ...memory,
+    problems: Effect.map(
+      Ref.get(removed),
+      (ids) => (world.problems ?? []).filter(({ id }) => id === undefined || !ids.includes(id))
+    ),
+    remove: (id) =>
+      (world.problems ?? []).some((problem) => problem.id === id)
+        ? Ref.update(removed, (ids) => [...ids, id])
+        : memory.remove(id)
+  })
   const hosts = (world.hosts ?? []).map((name, index) => ({ name, file: "/home/me/.ssh/config", line: index + 1 }))
   const door = world.door ?? Door.layerMock()
   const engine = Layer.succeed(

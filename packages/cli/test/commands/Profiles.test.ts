@@ -1,6 +1,8 @@
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, describe, it } from "@effect/vitest"
+import { InvalidProfile } from "@opencode-ai/ssh-tunnel/ConfigurationError"
 import { Profile } from "@opencode-ai/ssh-tunnel/Profile"
+import { ProfileProblem } from "@opencode-ai/ssh-tunnel/ProfileFile"
 import { Effect, FileSystem, Schema } from "effect"
 import { jsonLines, makeWorld, profile } from "../harness.ts"
 
@@ -149,6 +151,26 @@ describe("profiles list, show and remove", () => {
       assert.strictEqual(code, 0)
       assert.deepStrictEqual(stdout, [])
       assert.include(stderr[0], "profiles add")
+    }))
+
+  it.effect("a broken entry is told, is never taken for a destination, and can be removed by its id", () =>
+    Effect.gen(function*() {
+      const problem = new ProfileProblem({
+        index: 1,
+        id: "old",
+        name: "old\u001b[2J",
+        reason: new InvalidProfile({ path: "host", detail: "no host" })
+      })
+      const { asked, cli, repo } = yield* makeWorld({ profiles: [work], problems: [problem] })
+      const listed = yield* cli("profiles", "list")
+      assert.deepStrictEqual(listed.stderr, [
+        "warning: entry 2 (old\\x1b[2J) of the profile file is left out: The profile's host is not valid: no host"
+      ])
+      assert.strictEqual((yield* cli("connect", "old")).code, 10)
+      assert.deepStrictEqual(yield* asked, [])
+      assert.strictEqual((yield* cli("profiles", "remove", "old")).code, 0)
+      assert.deepStrictEqual(yield* repo.problems, [])
+      assert.deepStrictEqual(yield* repo.list, [work])
     }))
 
   it.effect("remove", () =>
