@@ -128,7 +128,12 @@ export class Connections extends Context.Service<Connections, {
         current: Ref.Ref<Option.Option<Sessions.Session>>,
         connected: Ref.Ref<Option.Option<Connected>>
       ) {
-        const report: Sessions.Report = (next) => set(id, next)
+        /** One `Connecting` counts from where it began, whatever its steps. */
+        const report: Sessions.Report = Effect.fnUntraced(function*(next) {
+          const before = yield* state(id)
+          const goesOn = next._tag === "Connecting" && before._tag === "Connecting"
+          yield* set(id, goesOn ? ConnectionState.cases.Connecting.make({ ...next, since: before.since }) : next)
+        })
         const kept = yield* Ref.get(current)
         const session = Option.isSome(kept) ? kept.value : yield* Effect.uninterruptibleMask((restore) =>
           Effect.tap(
