@@ -142,9 +142,9 @@ export class Connections extends Context.Service<Connections, {
           )
         )
         const found = yield* sessions.discover(session, report)
-        const { endpoint, state } = yield* sessions.publish(session, found)
-        yield* Ref.set(connected, Option.some(state))
-        yield* set(id, state, endpoint)
+        const published = yield* sessions.publish(session, found)
+        yield* Ref.set(connected, Option.some(published.state))
+        yield* set(id, published.state, published.endpoint)
         return yield* sessions.watch(session, found, nudged(id))
       })
 
