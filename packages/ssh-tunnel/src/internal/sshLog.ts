@@ -14,19 +14,28 @@
  * - A banner is printed as it is between "SSH2_MSG_SERVICE_ACCEPT received" and
  *   "Authenticated to". A line counts only in the stage in which ssh itself
  *   prints it, so nothing about host keys, names or the configuration can be
- *   said by a banner, and no key file that ssh has not named before.
+ *   said by a banner, and no file is believed that ssh has not named before.
  * - ssh's own course goes on after a banner, and forgets what was said so far.
  * - Messages that ssh quotes (disconnect, debug, a certificate's ID) may hold
  *   newlines; ssh's own words stand in front of them, and the first line counts.
  */
 import type { Progress, Rejection } from "../Tunnel.ts"
-import { type Failure, type IdentityProblem, type PublicKey, read, type SigningProblem } from "./sshWordings.ts"
+import {
+  type Fact,
+  type Failure,
+  type IdentityProblem,
+  type PublicKey,
+  read,
+  type SigningProblem
+} from "./sshWordings.ts"
 
 /** How much raw text is kept, in UTF-16 units. */
 export const tailLength = 16 * 1024
 /** ssh's own lines have at most 1 KiB (MSGBUFSIZ), and a path; a longer line is cut and tells nothing. */
 export const maxLineLength = 4 * 1024
 const maxConnections = 16
+/** SSH_MAX_IDENTITY_FILES, each also with `-cert`. */
+const maxIdentityFiles = 200
 const maxKeys = 128
 const maxProblems = 32
 const maxFirstFailures = 8
@@ -117,6 +126,8 @@ export interface SshLog {
   readonly cut: boolean
   /** `[0]` is the destination, the last one the innermost jump host. */
   readonly connections: ReadonlyArray<Connection>
+  /** The identity files of all of them, as each ssh names them before anybody else can speak. */
+  readonly identityFiles: ReadonlyArray<string>
   /** The one that ssh is busy with. */
   readonly current: number
   /** Since the last step of ssh's normal course, in order. */
@@ -149,6 +160,7 @@ export const empty: SshLog = {
   rest: "",
   cut: false,
   connections: [noConnection],
+  identityFiles: [],
   current: 0,
   failures: [],
   exhausted: false,
@@ -245,9 +257,33 @@ const settled = (
     : [...attempts.slice(0, -1), { ...last, ...change }]
 }
 
-/** Whether ssh itself has said that it will try this file, so that no banner can name another one. */
-const isCandidate = (connection: Connection, file: string): boolean =>
-  connection.candidates.length === 0 || connection.candidates.some((key) => key.file === file)
+/** Steps of a login. */
+const loginSteps: ReadonlySet<Fact["_tag"]> = new Set<Fact["_tag"]>([
+  "MethodsLeft",
+  "MethodsExhausted",
+  "Trying",
+  "Offering",
+  "Accepted",
+  "PartialSuccess",
+  "Authenticated"
+])
+
+/** The login goes on at a jump host that was taken for done: somebody has forged its end, and all that came since. */
+const goBack = (draft: Draft): void => {
+  const { connections, current } = draft.log
+  const [outer, inner] = [connections[current], connections[current + 1]]
+  if (outer === undefined || inner?.stage !== "authenticated" || !isBefore(outer, "authenticating")) return
+  set(draft, {
+    current: current + 1,
+    connections: connections.map((connection, index) =>
+      index === current
+        ? { ...noConnection, ...(outer.hop === undefined ? undefined : { hop: outer.hop }), proxy: outer.proxy ?? "" }
+        : index === current + 1
+        ? { ...inner, stage: "authenticating" }
+        : connection
+    )
+  })
+}
 
 /** Takes in one whole line. `isLogLine`: it ended as ssh's log ends its lines. */
 const takeLine = (draft: Draft, line: string, isLogLine: boolean): void => {
@@ -257,6 +293,7 @@ const takeLine = (draft: Draft, line: string, isLogLine: boolean): void => {
     // The one warning of ssh that does not go through its log: about -i, before anything else.
     if (fact?._tag !== "IdentityUnusable" || currentConnection(draft.log).stage !== "starting") return
   }
+  if (loginSteps.has(fact._tag)) goBack(draft)
   const { log } = draft
   const connection = currentConnection(log)
   switch (fact._tag) {
@@ -280,6 +317,11 @@ const takeLine = (draft: Draft, line: string, isLogLine: boolean): void => {
     case "Connected":
       if (connection.stage === "connecting") step(draft, { stage: "connected" })
       return
+    case "IdentityFile":
+      // No banner before the login; afterwards nobody names new files.
+      if (log.connections.some((connection) => !isBefore(connection, "authenticating"))) return
+      if (log.identityFiles.includes(fact.file)) return
+      return set(draft, { identityFiles: pushed(log.identityFiles, fact.file, maxIdentityFiles) })
     case "Identified": {
       // A proxy that says nothing of its own has done its work.
       if (connection.stage === "starting" && connection.proxy === undefined && log.current > 0) {
@@ -305,7 +347,8 @@ const takeLine = (draft: Draft, line: string, isLogLine: boolean): void => {
       if (connection.stage === "identified") step(draft, { stage: "keyed" })
       return
     case "WillAttempt":
-      if (connection.stage !== "keyed") return
+      // Since 9.6 only when publickey is about to be tried.
+      if (connection.stage !== "keyed" && connection.stage !== "authenticating") return
       return step(draft, { candidates: pushed(connection.candidates, fact.key, maxKeys) })
     case "ServiceAccepted":
       if (connection.stage === "keyed") step(draft, { stage: "authenticating" })
@@ -318,12 +361,13 @@ const takeLine = (draft: Draft, line: string, isLogLine: boolean): void => {
       step(draft, {})
       return set(draft, { exhausted: true })
     case "Trying":
-      if (connection.stage !== "authenticating" || !isCandidate(connection, fact.file)) return
+      if (connection.stage !== "authenticating" || !log.identityFiles.includes(fact.file)) return
       return step(draft, {
         attempts: pushed(connection.attempts, { file: fact.file, outcome: "trying" }, maxKeys)
       })
     case "Offering":
-      if (connection.stage !== "authenticating" || !isCandidate(connection, fact.key.file)) return
+      if (connection.stage !== "authenticating") return
+      if (fact.key.explicit && !log.identityFiles.includes(fact.key.file)) return
       return step(draft, {
         attempts: pushed(connection.attempts, { file: fact.key.file, key: fact.key, outcome: "offered" }, maxKeys)
       })
@@ -342,7 +386,7 @@ const takeLine = (draft: Draft, line: string, isLogLine: boolean): void => {
 
     // --- Keys of the user ---
     case "IdentityUnusable":
-      if (isBefore(connection, "authenticated") && (!isLogLine || isCandidate(connection, fact.file))) {
+      if (isBefore(connection, "authenticated") && (!isLogLine || log.identityFiles.includes(fact.file))) {
         setConnection(draft, {
           identities: pushed(connection.identities, { file: fact.file, problem: fact.problem }, maxProblems)
         })

@@ -3,7 +3,7 @@
  * stderr at LogLevel DEBUG1 and the fact it tells. Nothing else in this
  * package matches a text of ssh.
  *
- * Source: OpenSSH's own sources from 8.2 to 10.2 (ssh.c, sshconnect.c,
+ * Source: OpenSSH's own sources from 7.3 to 10.2 (ssh.c, sshconnect.c,
  * sshconnect2.c, readconf.c, packet.c, kex.c, authfile.c, channels.c,
  * clientloop.c, mux.c), and the transcripts in `test/fixtures/stderr`.
  *
@@ -37,6 +37,7 @@ export type Progress =
   }
   | { readonly _tag: "Connecting"; readonly host: string; readonly port: number }
   | { readonly _tag: "Connected" }
+  | { readonly _tag: "IdentityFile"; readonly file: string }
   | { readonly _tag: "Identified" }
   | { readonly _tag: "Authenticating"; readonly host: string; readonly port: number; readonly user: string }
   | { readonly _tag: "HostKeyAlias"; readonly alias: string }
@@ -142,6 +143,8 @@ const row = (prefix: string, pattern: RegExp, fact: Wording["fact"]): Wording =>
 const names = (text: string): ReadonlyArray<string> => text.split(",", 32).filter((word) => word !== "")
 
 const keyPattern = /^(.*) (\S+) ((?:SHA256|MD5|SHA1|SHA384|SHA512):\S+)((?: [a-z]+)*)$/
+/** Before 7.9 the file stands last. */
+const oldKeyPattern = /^(\S+) ((?:SHA256|MD5|SHA1|SHA384|SHA512):\S+) (.+)$/
 const keyWords: ReadonlyArray<string> = [" explicit", " agent", " token", " authenticator"]
 
 /** format_identity() of sshconnect2.c: the file, and what is known of the key. */
@@ -149,6 +152,10 @@ const publicKey = (text: string): PublicKey => {
   const [, file = "", type = "", fingerprint = "", words = ""] = keyPattern.exec(text) ?? []
   if (fingerprint !== "") {
     return { file, type, fingerprint, explicit: words.includes("explicit"), agent: words.includes("agent") }
+  }
+  const old = oldKeyPattern.exec(text)
+  if (old !== null) {
+    return { file: old[3] ?? "", type: old[1] ?? "", fingerprint: old[2] ?? "", explicit: false, agent: false }
   }
   // ssh has not read the key: the file, a space for its type, and the words.
   let unread = text
@@ -250,6 +257,10 @@ export const wordings: ReadonlyArray<Wording> = [
     port: Number(group(2))
   })),
   row("debug1: Connection", /^debug1: Connection established\.$/, () => ({ _tag: "Connected" })),
+  row("debug1: identity", /^debug1: identity file (.*) type -?\d+$/, (group) => ({
+    _tag: "IdentityFile",
+    file: group(1)
+  })),
   row("debug1: Remote", /^debug1: Remote protocol version \d+\.\d+, remote software version .*$/, () => ({
     _tag: "Identified"
   })),
@@ -296,7 +307,12 @@ export const wordings: ReadonlyArray<Wording> = [
     _tag: "Offering",
     key: publicKey(group(1))
   })),
-  // Before 8.0.
+  // Before 7.6.
+  row("debug1: Offering", /^debug1: Offering (\S+) public key: (.*)$/, (group) => ({
+    _tag: "Offering",
+    key: { file: group(2), type: group(1), fingerprint: "", explicit: false, agent: false }
+  })),
+  // Before 7.9.
   row("debug1: Server", /^debug1: Server accepts key: pkalg \S+ blen \d+$/, () => ({ _tag: "Accepted" })),
   row("debug1: Server", /^debug1: Server accepts key: (.*)$/, (group) => ({
     _tag: "Accepted",
