@@ -497,7 +497,8 @@ export const append = (log: SshLog, chunk: string): readonly [events: ReadonlyAr
   let { cut, rest } = log
   let from = 0
   for (let end = chunk.indexOf("\n"); end !== -1; end = chunk.indexOf("\n", from)) {
-    if (!cut && rest.length + end - from <= maxLineLength) {
+    const length = rest.length + end - from
+    if (!cut && length > 1 && length <= maxLineLength) {
       const line = detached(rest + chunk.slice(from, end))
       const isLogLine = line.endsWith("\r")
       takeLine(draft, isLogLine ? line.slice(0, -1) : line, isLogLine)

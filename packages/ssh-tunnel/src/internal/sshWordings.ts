@@ -516,10 +516,10 @@ export const wordings: ReadonlyArray<Wording> = [
     file: group(1),
     detail: group(2)
   })),
-  row("Bad", /^(Bad owner or permissions) on (.*)$/, (group) => ({
+  row("Bad", /^Bad owner or permissions on (.*)$/, (group) => ({
     _tag: "ConfigInvalid",
-    file: group(2),
-    detail: group(1)
+    file: group(1),
+    detail: "Bad owner or permissions"
   })),
   row("jumphost", /^jumphost loop via \S+$/, (group) => ({ _tag: "ConfigInvalid", detail: group(0) })),
   row("invalid", /^invalid environment variable expansion$/, (group) => ({ _tag: "ConfigInvalid", detail: group(0) })),
