@@ -14,8 +14,10 @@ export interface App {
   readonly exit: () => void
 }
 
+// #region connect
 /** The services are built at the first use and shared by all calls: two runtimes would be two sets of connections. */
 const runtime = ManagedRuntime.make(layer)
+// #endregion
 
 /** Calls back with the state of each profile, now and whenever it changes, e.g. to send it to the window. */
 export const onStates = (listener: (id: ProfileId, state: ConnectionState) => void): () => void =>
@@ -34,6 +36,7 @@ export const setPassword = (id: ProfileId, password: string): Promise<void> =>
     )
   )
 
+// #region connect
 /** Resolves to the server's URL. Rejects with an error that has a `message`, a `remedy`, and says if it is `retryable`. */
 export const connect = (id: ProfileId): Promise<string> =>
   runtime.runPromise(Connections.use((connections) =>
@@ -43,6 +46,7 @@ export const connect = (id: ProfileId): Promise<string> =>
       return url
     })
   ))
+// #endregion
 
 /** The `Authorization` of the window's requests to the server; there is one exactly while it is connected. */
 export const authorization = async (id: ProfileId): Promise<string | undefined> => {
@@ -53,12 +57,14 @@ export const authorization = async (id: ProfileId): Promise<string | undefined> 
   )
 }
 
+// #region connect
 /** Quitting waits until every ssh is gone. Disposing twice is harmless. */
 export const quitCleanly = (app: App): unknown =>
   app.on("before-quit", (event) => {
     event.preventDefault()
     void runtime.dispose().finally(() => app.exit())
   })
+// #endregion
 
 if (import.meta.main) {
   // Stands for Electron's app: a signal asks to quit.

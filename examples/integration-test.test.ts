@@ -49,6 +49,7 @@ const world = Effect.gen(function*() {
     closed: Effect.andThen(Queue.take(cuts), Effect.fail(lost)),
     stderr: Effect.succeed("")
   }
+  // #region layer
   const layer = Layer.provide(Connections.layerNoDeps, [
     Tunnel.layerMock({ open: () => Effect.succeed(tunnel) }),
     Discovery.layerMock({ find: () => Effect.succeed(server) }),
@@ -59,6 +60,7 @@ const world = Effect.gen(function*() {
     LocalPorts.layerMemory(),
     LocalHost.layerMock()
   ])
+  // #endregion
   return { cut: Queue.offer(cuts, undefined), layer }
 })
 

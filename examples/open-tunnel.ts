@@ -38,6 +38,7 @@ const program = Effect.gen(function*() {
   const remotePort = yield* Config.withDefault(Config.Port("REMOTE_PORT"), defaultRemotePort)
   const credentials = Option.getOrUndefined(yield* credentialsOf)
 
+  // #region tunnel
   // One login. Tunnel and forward live as long as the scope, here: this program.
   const tunnels = yield* Tunnel
   const tunnel = yield* tunnels.open(destination)
@@ -52,6 +53,7 @@ const program = Effect.gen(function*() {
     target: { host: destination.toString(), options: [] }
   })
   const url = `http://127.0.0.1:${forward.localPort}`
+  // #endregion
   yield* Console.log(`OpenCode ${server.version} of ${destination} is at ${url}`)
 
   // From here on it is a server like any other. This client speaks OpenCode 1; `@opencode-ai/sdk/v2` speaks 2.

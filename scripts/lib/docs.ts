@@ -30,6 +30,13 @@ export interface Problem {
 
 const lineAt = (text: string, offset: number): number => text.slice(0, offset).split("\n").length
 
+/** The same text with the same length and lines, and blanks for what must not be read as Markdown. */
+const blanked = (text: string, pattern: RegExp): string =>
+  text.replaceAll(pattern, (match) => match.replaceAll(/[^\n]/g, " "))
+
+const fences = /^```[\s\S]*?^```/gm
+const spans = /`[^`\n]+`/g
+
 // --- Copies of sources -----------------------------------------------------------------------------------------------
 
 const regionComment = /^\s*(?:\/\/|#)\s*#(end)?region\b\s*(.*?)\s*$/
@@ -44,24 +51,24 @@ const trimmed = (lines: ReadonlyArray<string>): string => lines.join("\n").repla
 
 /**
  * The lines between `// #region name` and `// #endregion`, without their common indentation and without the comments
- * of other regions. `undefined` when there is no such region, or no end of it.
+ * of other regions; several regions of one name are one. `undefined` when there is none, or no end of it.
  */
 export const regionOf = (source: string, name: string): string | undefined => {
-  const lines = source.split("\n")
-  const start = lines.findIndex((line) => {
+  const parts: Array<Array<string>> = []
+  let depth = 0
+  for (const line of source.split("\n")) {
     const comment = regionComment.exec(line)
-    return comment !== null && comment[1] === undefined && comment[2] === name
-  })
-  if (start === -1) return undefined
-  const kept: Array<string> = []
-  let depth = 1
-  for (const line of lines.slice(start + 1)) {
-    const comment = regionComment.exec(line)
-    if (comment === null) kept.push(line)
-    else depth += comment[1] === undefined ? 1 : -1
-    if (depth === 0) return trimmed(withoutIndent(kept))
+    const isEnd = comment?.[1] !== undefined
+    if (depth > 0) {
+      if (comment === null) parts.at(-1)?.push(line)
+      else depth += isEnd ? -1 : 1
+    } else if (comment !== null && !isEnd && comment[2] === name) {
+      parts.push([])
+      depth = 1
+    }
   }
-  return undefined
+  if (parts.length === 0 || depth > 0) return undefined
+  return parts.map((lines) => trimmed(withoutIndent(lines))).join("\n\n")
 }
 
 /** A code block that is a copy: `<!-- source: path#region -->`, and the fence below it. */
@@ -86,35 +93,32 @@ export const refreshed = (text: string, world: Pick<World, "read" | "generated">
     })
 
 const staleBlocks = (text: string, world: World): ReadonlyArray<readonly [number, string]> => [
-  ...[...text.matchAll(/<!-- source: (\S+) -->/g)].flatMap((match): ReadonlyArray<readonly [number, string]> => {
-    const [path = "", region] = (match[1] ?? "").split("#")
-    const source = world.read(path)
-    if (source === undefined) return [[match.index, `there is no ${path} to copy from`]]
-    if (region !== undefined && regionOf(source, region) === undefined) {
-      return [[match.index, `${path} has no region ${region}`]]
+  ...[...blanked(text, spans).matchAll(/<!-- source: (\S+) -->/g)].flatMap(
+    (match): ReadonlyArray<readonly [number, string]> => {
+      const [path = "", region] = (match[1] ?? "").split("#")
+      const source = world.read(path)
+      if (source === undefined) return [[match.index, `there is no ${path} to copy from`]]
+      if (region !== undefined && regionOf(source, region) === undefined) {
+        return [[match.index, `${path} has no region ${region}`]]
+      }
+      const fence = [...text.matchAll(copied)].find(({ index }) => index === match.index)
+      if (fence === undefined) return [[match.index, "a code block must follow"]]
+      const isFresh = refreshed(fence[0], world) === fence[0]
+      return isFresh ? [] : [[match.index, `differs from ${match[1]}: run node scripts/docs.ts`]]
     }
-    const fence = [...text.matchAll(copied)].find(({ index }) => index === match.index)
-    if (fence === undefined) return [[match.index, "a code block must follow"]]
-    const isFresh = refreshed(fence[0], world) === fence[0]
-    return isFresh ? [] : [[match.index, `differs from ${match[1]}: run node scripts/docs.ts`]]
-  }),
-  ...[...text.matchAll(/<!-- generated: (\S+) -->/g)].flatMap((match): ReadonlyArray<readonly [number, string]> => {
-    if (!world.generated.has(match[1] ?? "")) return [[match.index, `nothing generates ${match[1]}`]]
-    const block = [...text.matchAll(made)].find(({ index }) => index === match.index)
-    if (block === undefined) return [[match.index, `<!-- end of ${match[1]} --> must follow`]]
-    const isFresh = refreshed(block[0], world) === block[0]
-    return isFresh ? [] : [[match.index, `${match[1]} is stale: run node scripts/docs.ts`]]
-  })
+  ),
+  ...[...blanked(text, spans).matchAll(/<!-- generated: (\S+) -->/g)].flatMap(
+    (match): ReadonlyArray<readonly [number, string]> => {
+      if (!world.generated.has(match[1] ?? "")) return [[match.index, `nothing generates ${match[1]}`]]
+      const block = [...text.matchAll(made)].find(({ index }) => index === match.index)
+      if (block === undefined) return [[match.index, `<!-- end of ${match[1]} --> must follow`]]
+      const isFresh = refreshed(block[0], world) === block[0]
+      return isFresh ? [] : [[match.index, `${match[1]} is stale: run node scripts/docs.ts`]]
+    }
+  )
 ]
 
 // --- Links -----------------------------------------------------------------------------------------------------------
-
-/** The same text with the same length and lines, and blanks for what must not be read as Markdown. */
-const blanked = (text: string, pattern: RegExp): string =>
-  text.replaceAll(pattern, (match) => match.replaceAll(/[^\n]/g, " "))
-
-const fences = /^```[\s\S]*?^```/gm
-const spans = /`[^`\n]+`/g
 
 /** The anchors of a page as GitHub makes them. */
 export const anchorsOf = (text: string): ReadonlySet<string> => {
@@ -165,7 +169,9 @@ const brokenLinks = (file: string, text: string, world: World): ReadonlyArray<re
     const to = path === "" ? file : resolve(file, decodeURI(path))
     if (!world.exists(to)) return [[offset, `the link leads nowhere: ${target}`]]
     if (anchor === undefined || !to.endsWith(".md")) return []
-    return anchorsOf(to === file ? text : world.read(to) ?? "").has(anchor) ? [] : [[offset, `${to} has no heading for #${anchor}`]]
+    return anchorsOf(to === file ? text : world.read(to) ?? "").has(anchor)
+      ? []
+      : [[offset, `${to} has no heading for #${anchor}`]]
   })
 
 // --- Names -----------------------------------------------------------------------------------------------------------

@@ -18,6 +18,13 @@ const program = Effect.gen(function*() {
 })
 // #endregion whole
 
+// #region twice
+a()
+// #endregion
+b()
+// #region twice
+c()
+// #endregion
 // #region open
 `
 
@@ -57,6 +64,7 @@ describe("copies of code", () => {
     assert.strictEqual(regionOf(example, "inner"), inner)
     assert.notInclude(regionOf(example, "whole"), "region")
     assert.include(regionOf(example, "whole"), `  yield* Effect.log("a")`)
+    assert.strictEqual(regionOf(example, "twice"), "a()\n\nc()")
     assert.isUndefined(regionOf(example, "open"))
     assert.isUndefined(regionOf(example, "none"))
   })
