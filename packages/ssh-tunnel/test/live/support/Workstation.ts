@@ -16,7 +16,7 @@ import { LocalHost } from "../../../src/LocalHost.ts"
 import { LocalPorts } from "../../../src/LocalPorts.ts"
 import { layer as everything, layerPlatform } from "../../../src/node/index.ts"
 import { OpenSsh } from "../../../src/OpenSsh.ts"
-import { Profile, ProfileId } from "../../../src/Profile.ts"
+import { noBootstrap, Profile, ProfileId } from "../../../src/Profile.ts"
 import { ProfileRepo } from "../../../src/ProfileRepo.ts"
 import { Reaper } from "../../../src/Reaper.ts"
 import { RuntimeDirectory } from "../../../src/RuntimeDirectory.ts"
@@ -39,6 +39,7 @@ export type Fields = Partial<Profile> & Pick<Profile, "host">
 /** One profile, and what the app does with it. */
 export interface Connection {
   readonly id: ProfileId
+  readonly profile: Profile
   readonly connect: Effect.Effect<void>
   readonly disconnect: Effect.Effect<void>
   readonly state: Effect.Effect<ConnectionState>
@@ -148,11 +149,11 @@ export const make: (options?: Options) => Effect.Effect<Workstation, never, Scop
 
   const profile = Effect.fnUntraced(function*(fields: Fields) {
     const id = ProfileId.make(fields.id ?? "box")
-    yield* profiles.save(
-      new Profile({ id, name: "Box", bootstrap: { enabled: false, lifetime: "persistent" }, ...fields })
-    )
+    const profile = new Profile({ id, name: "Box", bootstrap: noBootstrap, ...fields })
+    yield* profiles.save(profile)
     const connection: Connection = {
       id,
+      profile,
       connect: connections.connect(id),
       disconnect: connections.disconnect(id),
       state: connections.state(id),
