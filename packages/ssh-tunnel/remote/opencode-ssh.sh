@@ -1225,6 +1225,10 @@ ocs_do_stop() {
   fi
   ocs_lock ''
   if ! ocs_find; then ocs_error NotOurs "\"detail\":\"it has just ended\""; fi
+  if [ "$ocs_found" = starting ] && [ "$ocs_r_port" -eq 0 ]; then
+    ocs_stop_found
+    ocs_error NotOurs "\"detail\":\"one that had not begun to listen was ended\""
+  fi
   ocs_stopping=$(ocs_server reused ours public)
   ocs_stop_found
   ocs_result "{\"stopped\":$ocs_stopping}"
@@ -1232,6 +1236,7 @@ ocs_do_stop() {
 }
 
 ocs_do_log() {
+  ocs_say step looking
   if [ ! -f "$ocs_log" ] || [ -h "$ocs_log" ]; then
     ocs_error NotOurs "\"detail\":\"no server was ever started there by us\""
   fi
@@ -1279,6 +1284,8 @@ ocs_follow_log() {
 }
 
 ocs_main() {
+  # An rc file may have put zsh in our place.
+  [ -z "${ZSH_VERSION-}" ] || emulate sh
   exec 3<&0
   ocs_setup
   case $ocs_action in

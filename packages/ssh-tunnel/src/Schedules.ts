@@ -32,6 +32,10 @@ export interface Timings {
   readonly securedGrace: Duration.Duration
   /** The whole remote command of bootstrap. */
   readonly bootstrap: Duration.Duration
+  /** The remote script gives up so much earlier than we, so that its own words arrive. */
+  readonly scriptMargin: Duration.Duration
+  /** The start-up files of the remote login shell: as an interactive one, then once more as a plain one, then without. */
+  readonly loginShell: Duration.Duration
   /** status, stop and log of the remote server. */
   readonly remoteControl: Duration.Duration
   /** Between health probes of a live connection. */
@@ -70,6 +74,8 @@ const defaults: Timings = {
   rejectionGrace: Duration.millis(250),
   securedGrace: Duration.seconds(1),
   bootstrap: Duration.seconds(30),
+  scriptMargin: Duration.seconds(3),
+  loginShell: Duration.seconds(8),
   remoteControl: Duration.seconds(20),
   healthInterval: Duration.seconds(10),
   healthTimeout: Duration.seconds(5),

@@ -238,11 +238,23 @@ describe.concurrent.each(Machine.shells)("ensure in %s", (_, shell) => {
       assert.isTrue(Machine.lives(pid))
       const status = yield* machine.run(shell, { action: "status" })
       assert.deepInclude(status.result, { server: null, state: "starting" })
+      assert.isNull((yield* machine.run(shell, { action: "look" })).result?.server)
       machine.listen()
       const second = yield* machine.run(shell, { nonce: "feedfacefeedface" })
       assert.strictEqual(second.result?.server?.pid, pid)
       assert.strictEqual(second.result?.server?.password, "pass_word-123")
       assert.strictEqual(machine.calls().filter((call) => call.startsWith("serve")).length, 1)
+    }))
+
+  it.live("stops a server that does not listen yet", () =>
+    Effect.gen(function*() {
+      const machine = yield* Machine.make({ fake: { serve: "slow" } })
+      yield* machine.runUntilServed(shell)
+      const stop = yield* machine.run(shell, { action: "stop" })
+      assert.strictEqual(stop.result?.error?._tag, "NotOurs")
+      assert.include(stop.result?.error?.detail ?? "", "was ended")
+      assert.isFalse(Machine.lives(machine.served().pid))
+      assert.isFalse(Fs.existsSync(machine.registration))
     }))
 
   it.live("answers in time when opencode never tells its version", () =>

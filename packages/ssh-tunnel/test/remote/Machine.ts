@@ -30,6 +30,7 @@ export const moreShells: ReadonlyArray<readonly [name: string, shell: Shell]> = 
   ["bash", ["bash"]],
   ["busybox", ["busybox", "sh"]],
   ["mksh", ["mksh"]],
+  ["zsh", ["zsh"]],
   ["ksh", ["ksh"]]
 ]
 
