@@ -51,7 +51,7 @@ export const layerSshConfig = SshConfig.layerNoDeps.pipe(Layer.provide(layerOpen
 /** Tunnels, and what bootstrap does over them. */
 export const layerRemote = Layer.merge(
   Tunnel.layerNoDeps.pipe(Layer.provide(layerOpenSsh)),
-  Bootstrap.layerMock({})
+  Bootstrap.layerNoDeps
 ).pipe(Layer.provide(layerPlatform))
 
 /** The user's profiles, and the local port that each of them used last: files of the data directory. */

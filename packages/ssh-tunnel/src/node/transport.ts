@@ -1,1 +1,0 @@
-export { layerPlatform, layerRemote as layerTransport } from "./index.ts"
