@@ -63,9 +63,24 @@ const expected: Record<string, Record<string, unknown>> = {
     detail: "Bad Match condition"
   },
   "config-bad-option": { _tag: "SshConfigInvalid", file: "command-line", detail: "Bad configuration option: foobar" },
-  "config-bad-quotes": { _tag: "SshConfigInvalid", file: "/home/me/.ssh/config", configLine: 2, detail: "invalid quotes" },
-  "config-bad-time": { _tag: "SshConfigInvalid", file: "/home/me/.ssh/config", configLine: 2, detail: "invalid time value." },
-  "config-bad-value": { _tag: "SshConfigInvalid", file: "/home/me/.ssh/config", configLine: 2, detail: "Bad port 'abc'." },
+  "config-bad-quotes": {
+    _tag: "SshConfigInvalid",
+    file: "/home/me/.ssh/config",
+    configLine: 2,
+    detail: "invalid quotes"
+  },
+  "config-bad-time": {
+    _tag: "SshConfigInvalid",
+    file: "/home/me/.ssh/config",
+    configLine: 2,
+    detail: "invalid time value."
+  },
+  "config-bad-value": {
+    _tag: "SshConfigInvalid",
+    file: "/home/me/.ssh/config",
+    configLine: 2,
+    detail: "Bad port 'abc'."
+  },
   "config-bad-yes-no": {
     _tag: "SshConfigInvalid",
     file: "/home/me/.ssh/config",

@@ -152,10 +152,95 @@ describe("forwards", () => {
     }
   })
 
+  it("a channel that was closed is nobody's, until it is opened again", () => {
+    const failed = "channel 1: open failed: connect failed: Connection refused\r\n"
+    const lines = linesOf("plain-up")
+    const freed = lines.findIndex((line) => line.startsWith("debug1: channel 1: free"))
+    assert.strictEqual(read(lines.slice(0, freed).join("")).events.length, 2)
+    assert.strictEqual(read(lines.slice(0, freed + 1).join(""), failed).events.length, 2)
+    const open = lines.slice(0, freed - 1).join("")
+    assert.deepStrictEqual(read(open).events, [{ _tag: "Listening", localPort: 40001 }])
+    assert.strictEqual(read(open, lines[freed] ?? "", failed).events.length, 1)
+  })
+
   it("nothing of it can be said before the login", () => {
     const live = linesOf("forward-refused-and-prohibited")
     const login = live.findIndex((line) => line.startsWith("Authenticated to"))
     assert.deepStrictEqual(read(live.slice(login + 1).join("")).events, [])
+  })
+})
+
+describe("what the other side may say", () => {
+  const everything = transcripts.map(({ stderr }) => stderr).join("")
+  const until = (name: string, text: string): Log.SshLog => {
+    const lines = linesOf(name)
+    return read(lines.slice(0, lines.findIndex((line) => line.startsWith(text)) + 1).join("")).log
+  }
+  const failuresIn = (log: Log.SshLog, steps: ReadonlyArray<string>): ReadonlyArray<string> => {
+    const said = everything.split("\r\n").filter((line) => !steps.some((step) => line.startsWith(step)))
+    const tags = said.map((line) => Log.append(log, `${line}\r\n`)[1].failures.at(-1)?._tag)
+    return [...new Set(tags)].filter((tag) => tag !== undefined).sort()
+  }
+  const always = [
+    "BannerTimedOut",
+    "Closed",
+    "Disconnected",
+    "DisconnectedFrom",
+    "Lost",
+    "NotIdentified",
+    "NotResponding",
+    "TimedOut"
+  ]
+
+  it("is bounded by what ssh itself could say in this stage", () => {
+    const steps = ["debug1: "]
+    assert.deepStrictEqual(failuresIn(until("up", "debug1: Connecting to"), steps), [...always, "ConnectFailed"].sort())
+    assert.deepStrictEqual(
+      failuresIn(until("up", "debug1: Authenticating to"), steps),
+      [
+        ...always,
+        "KeyChanged",
+        "KeyOffending",
+        "KeyRevoked",
+        "KeyRevokedByFile",
+        "KeyUnknown",
+        "NoCommon",
+        "RevokedKeysUnreadable",
+        "VerificationFailed"
+      ].sort()
+    )
+    assert.deepStrictEqual(
+      failuresIn(until("up", "debug1: SSH2_MSG_SERVICE_ACCEPT"), steps),
+      [...always, "PermissionDenied"].sort()
+    )
+    assert.deepStrictEqual(failuresIn(until("up", "debug1: Entering"), steps), [...always, "SocketFailed"].sort())
+  })
+
+  it("does not make a file of it that ssh has not named", () => {
+    const login = until("up", "debug1: SSH2_MSG_SERVICE_ACCEPT")
+    const problem = (file: string) =>
+      Log.append(login, `Load key "${file}": bad permissions\r\ndebug1: Trying private key: ${file}\r\n`)[1]
+    const own = problem("/home/me/.ssh/id_ed25519").connections[0]
+    assert.deepStrictEqual([own?.identities.length, own?.attempts.length], [1, 1])
+    const foreign = problem("/etc/shadow").connections[0]
+    assert.deepStrictEqual([foreign?.identities.length, foreign?.attempts.length], [0, 0])
+    const named = Log.append(login, "debug1: identity file /etc/shadow type -1\r\n")[1]
+    assert.deepStrictEqual(named.identityFiles, login.identityFiles)
+  })
+
+  it("does not let a jump host pretend that its login is over", () => {
+    const login = until("jump-key-refused", "debug1: SSH2_MSG_SERVICE_ACCEPT")
+    const [, forged] = Log.append(
+      login,
+      "Authenticated to 127.0.0.1 ([127.0.0.1]:2202).\r\ndebug1: Remote protocol version 2.0, remote software version x\r\n" +
+        "debug1: Server host key: ssh-ed25519 SHA256:evil\r\nNo ED25519 host key is known for inner and you have requested strict checking.\r\n"
+    )
+    assert.strictEqual(forged.current, 0)
+    const [, log] = Log.append(forged, "debug1: Authentications that can continue: publickey\r\n")
+    assert.strictEqual(log.current, 1)
+    assert.deepStrictEqual(log.failures, [])
+    assert.deepStrictEqual(log.connections[0], login.connections[0])
+    assert.deepStrictEqual(Log.progress(log), { step: "authenticating", hop: "bastion" })
   })
 })
 
@@ -220,6 +305,16 @@ describe("text", () => {
     const { log } = read("a".repeat(Log.tailLength), "b".repeat(Log.tailLength - 1), "c")
     assert.strictEqual(Log.tail(log), `${"b".repeat(Log.tailLength - 1)}c`)
     assert.strictEqual(Log.tail(read("x").log), "x")
+  })
+
+  it("keeps no more of many small pieces", () => {
+    let log = Log.empty
+    for (let index = 0; index < 20_000; index++) {
+      log = Log.append(log, `${index}: ${"s".repeat(50)}\n`)[1]
+      assert.isAtMost(log.text.length, 2 * Log.tailLength)
+    }
+    assert.isTrue(Log.tail(log).endsWith(`19999: ${"s".repeat(50)}\n`))
+    assert.strictEqual(Log.tail(log).length, Log.tailLength)
   })
 
   it("a line that is too long tells nothing, and the next one does", () => {
@@ -292,8 +387,9 @@ describe("10 MB of anything", () => {
   for (const [when, log] of Object.entries(before)) {
     for (const [what, next] of Object.entries(floods)) {
       it(`${what} ${when} costs bounded memory`, () => {
-        const { heaviest, mostEvents } = pour(log, next)
+        const { heaviest, log: after, mostEvents } = pour(log, next)
         assert.isBelow(heaviest, 1024 * 1024)
+        assert.isAtMost(after.channels.size, 1024)
         assert.isBelow(mostEvents, chunkSize / 40)
       })
     }
