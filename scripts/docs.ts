@@ -11,18 +11,16 @@ import { readWorld, root } from "./lib/repository.ts"
 
 const isCheck = process.argv.includes("--check")
 const world = readWorld()
-const pages = world.pages.map((file) => ({ file, text: readFileSync(join(root, file), "utf8") }))
-let count = 0
-for (const { file, text } of pages) {
-  const next = isCheck ? text : refreshed(text, world)
-  if (next !== text) {
+const read = (file: string): string => readFileSync(join(root, file), "utf8")
+if (!isCheck) {
+  for (const file of world.pages) {
+    const [text, next] = [read(file), refreshed(read(file), world)]
+    if (next === text) continue
     writeFileSync(join(root, file), next)
     console.log(`${file} is brought up to date`)
   }
-  for (const { line, problem } of problemsOf(file, next, world)) {
-    console.error(`${file}:${line} ${problem}`)
-    count++
-  }
 }
-console.log(`${pages.length} pages, ${count} problems`)
-process.exitCode = count === 0 ? 0 : 1
+const problems = world.pages.flatMap((file) => problemsOf(file, read(file), world))
+for (const { file, line, problem } of problems) console.error(`${file}:${line} ${problem}`)
+console.log(`${world.pages.length} pages, ${problems.length} problems`)
+process.exitCode = problems.length === 0 ? 0 : 1
