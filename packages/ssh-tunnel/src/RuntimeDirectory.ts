@@ -7,12 +7,14 @@
  * paths: ProxyJump hands the `-F` path to a shell unquoted, and a socket path
  * may not exceed some 90 bytes.
  */
-import { Clock, Context, Duration, Effect, FileSystem, Layer, Option, Path, Ref, Schema, Scope } from "effect"
+import { Context, Effect, FileSystem, Layer, Option, Path, Ref, Schema, Scope } from "effect"
 import { ConfigurationError, RuntimeDirectoryUnusable } from "./ConfigurationError.ts"
 import { LocalHost, type ProcessIdentity } from "./LocalHost.ts"
 import { Timing } from "./Schedules.ts"
 
-const prefix = "opencode-ssh-"
+const prefix = "opencode-ssh-run-"
+/** mkdtemp(3) adds six letters or digits; nothing else is ever taken for ours. */
+const ours = /^opencode-ssh-run-[A-Za-z0-9]{6}$/
 const ownerFile = "owner.json"
 const groupFile = /^group-(\d+)\.json$/
 
@@ -122,24 +124,17 @@ export class RuntimeDirectory extends Context.Service<RuntimeDirectory, {
         }
       })
 
-      const isAbandoned = Effect.fnUntraced(function*(directory: string) {
-        const owner = yield* Effect.option(
-          Effect.flatMap(fs.readFileString(join(directory, ownerFile)), decodeIdentity)
-        )
-        if (Option.isSome(owner)) {
-          const live = yield* host.identify(owner.value.pid)
-          return Option.isNone(live) || live.value.startTime !== owner.value.startTime
-        }
-        // Just being made by another process, or its maker died on the way: time tells them apart.
-        const { mtime } = yield* fs.stat(directory)
-        const now = yield* Clock.currentTimeMillis
-        return Option.isSome(mtime) && now - mtime.value.getTime() > Duration.toMillis(timing.deadline)
+      const isGone = Effect.fnUntraced(function*(owner: ProcessIdentity) {
+        const live = yield* host.identify(owner.pid)
+        return Option.isNone(live) || live.value.startTime !== owner.startTime
       })
 
       const sweepOne = Effect.fnUntraced(function*(directory: string) {
-        const { kind, uid } = yield* host.inspect(directory)
-        if (kind !== "directory" || (host.uid !== undefined && uid !== host.uid)) return
-        if (!(yield* isAbandoned(directory))) return
+        const { kind, mode, uid } = yield* host.inspect(directory)
+        if (kind !== "directory" || (mode & 0o077) !== 0 || (host.uid !== undefined && uid !== host.uid)) return
+        // Without a readable owner nobody knows whose it is: being made just now, or not ours at all.
+        const owner = yield* Effect.flatMap(fs.readFileString(join(directory, ownerFile)), decodeIdentity)
+        if (!(yield* isGone(owner))) return
         const files = yield* fs.readDirectory(directory)
         yield* Effect.forEach(
           files.filter((file) => groupFile.test(file)),
@@ -152,7 +147,7 @@ export class RuntimeDirectory extends Context.Service<RuntimeDirectory, {
       const sweepBase = Effect.fnUntraced(function*(base: string) {
         const names = yield* fs.readDirectory(base)
         yield* Effect.forEach(
-          names.filter((name) => name.startsWith(prefix)),
+          names.filter((name) => ours.test(name)),
           (name) => Effect.ignore(sweepOne(join(base, name))),
           { concurrency: 4, discard: true }
         )

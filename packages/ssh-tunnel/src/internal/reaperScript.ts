@@ -21,6 +21,6 @@ done
 for pgid in $groups; do kill -TERM -"$pgid"; done 2>/dev/null
 sleep "$2" 2>/dev/null || sleep 1
 for pgid in $groups; do kill -KILL -"$pgid"; done 2>/dev/null
-case $1 in */opencode-ssh-*) rm -rf -- "$1" ;; esac
+case $1 in */opencode-ssh-run-*) rm -rf -- "$1" ;; esac
 exit 0
 `

@@ -194,7 +194,7 @@ describe.skipIf(!Sshd.available)("the user's directories", () => {
       })
       yield* box.connected
       assert.deepStrictEqual(yield* workstation.runtimeFiles, [])
-      assert.strictEqual(Fs.readdirSync(directory).filter((name) => name.startsWith("opencode-ssh-")).length, 1)
+      assert.strictEqual(Fs.readdirSync(directory).filter((name) => name.startsWith("opencode-ssh-run-")).length, 1)
     }))
 
   it.live("another ssh, in a directory with spaces, also for the jump host", () =>

@@ -1,0 +1,110 @@
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { assert, it } from "@effect/vitest"
+import * as TempDirectory from "@opencode-ai/ssh-lab/TempDirectory"
+import { Effect, Layer, Option, Ref } from "effect"
+import { TestClock } from "effect/testing"
+import * as Fs from "node:fs"
+import * as Path from "node:path"
+import { LocalHost } from "../src/LocalHost.ts"
+import { RuntimeDirectory } from "../src/RuntimeDirectory.ts"
+
+/** A machine whose live processes are given as `pid → start time`; the signals that were sent are recorded. */
+const machine = Effect.fnUntraced(function*(base: string, live: Record<number, string> = {}) {
+  const signals = yield* Ref.make<ReadonlyArray<string>>([])
+  const layer = RuntimeDirectory.layer.pipe(
+    Layer.provide(NodeServices.layer),
+    Layer.provide(LocalHost.layerMock({
+      temporaryDirectory: base,
+      environment: { XDG_RUNTIME_DIR: base },
+      uid: process.getuid?.(),
+      self: { pid: 1000, startTime: "me" },
+      identify: (pid) =>
+        Effect.succeed(Option.map(Option.fromUndefinedOr(live[pid]), (startTime) => ({ pid, startTime }))),
+      signalGroup: (pgid, signal) => Effect.as(Ref.update(signals, (all) => [...all, `${signal} ${pgid}`]), true),
+      inspect: (path) =>
+        Effect.sync(() => {
+          const stat = Fs.lstatSync(path)
+          return { kind: stat.isDirectory() ? "directory" : "symlink", uid: stat.uid, mode: stat.mode & 0o7777 }
+        })
+    }))
+  )
+  return { layer, signals }
+})
+
+const plant = (base: string, name: string, files: Record<string, unknown>, mode = 0o700) => {
+  const directory = Path.join(base, name)
+  Fs.mkdirSync(directory, { mode })
+  Fs.chmodSync(directory, mode)
+  for (const [file, content] of Object.entries(files)) {
+    Fs.writeFileSync(Path.join(directory, file), JSON.stringify(content))
+  }
+  Fs.utimesSync(directory, 1, 1)
+  return directory
+}
+
+it.effect("is made at the first use, is ours alone, and goes with its layer", () =>
+  Effect.gen(function*() {
+    const base = yield* TempDirectory.make()
+    const { layer } = yield* machine(base)
+    const path = yield* Effect.gen(function*() {
+      const directory = yield* RuntimeDirectory
+      assert.deepStrictEqual(Fs.readdirSync(base), [])
+      const path = yield* directory.path
+      assert.strictEqual(yield* directory.path, path)
+      assert.strictEqual(Fs.statSync(path).mode & 0o777, 0o700)
+      const name = yield* directory.fresh("config-")
+      assert.notStrictEqual(yield* directory.fresh("config-"), name)
+      yield* directory.write(name, "text")
+      assert.strictEqual(Fs.statSync(Path.join(path, name)).mode & 0o777, 0o600)
+      return path
+    }).pipe(Effect.provide(layer))
+    assert.isFalse(Fs.existsSync(path))
+  }))
+
+it.effect("the sweep ends what a dead process left, and only groups that are still the recorded ones", () =>
+  Effect.gen(function*() {
+    const base = yield* TempDirectory.make()
+    const { layer, signals } = yield* machine(base, { 7: "then", 8: "later", 2000: "alive" })
+    const dead = plant(base, "opencode-ssh-run-aaaaaa", {
+      "owner.json": { pid: 4242, startTime: "gone" },
+      "group-7.json": { pid: 7, startTime: "then" },
+      "group-8.json": { pid: 8, startTime: "then" },
+      "group-9.json": { pid: 9, startTime: "then" }
+    })
+    const alive = plant(base, "opencode-ssh-run-bbbbbb", {
+      "owner.json": { pid: 2000, startTime: "alive" },
+      "group-7.json": { pid: 7, startTime: "then" }
+    })
+    yield* Effect.gen(function*() {
+      const directory = yield* RuntimeDirectory
+      yield* Effect.forkChild(directory.sweep, { startImmediately: true })
+      while (Fs.existsSync(dead)) {
+        yield* TestClock.adjust("1 second")
+        yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+      }
+    }).pipe(Effect.provide(layer))
+    assert.isTrue(Fs.existsSync(alive))
+    assert.deepStrictEqual(yield* Ref.get(signals), ["SIGTERM 7", "SIGKILL 7"])
+  }))
+
+it.effect("the sweep leaves alone what is not surely ours", () =>
+  Effect.gen(function*() {
+    const base = yield* TempDirectory.make()
+    const { layer, signals } = yield* machine(base)
+    const dead = { "owner.json": { pid: 4242, startTime: "gone" } }
+    const strangers = [
+      plant(base, "opencode-ssh-lab-0123456789ab", dead),
+      plant(base, "opencode-ssh-run-", dead),
+      plant(base, "opencode-ssh-run-aaaaaaa", dead),
+      plant(base, "opencode-ssh-run-noowne", {}),
+      plant(base, "opencode-ssh-run-broken", { "owner.json": "nonsense" }),
+      plant(base, "opencode-ssh-run-public", dead, 0o755)
+    ]
+    Fs.symlinkSync(strangers[0] ?? "", Path.join(base, "opencode-ssh-run-linked"))
+    yield* Effect.gen(function*() {
+      const directory = yield* RuntimeDirectory
+      yield* directory.sweep
+    }).pipe(Effect.provide(layer))
+    for (const path of strangers) assert.isTrue(Fs.existsSync(path), path)
+    assert.deepStrictEqual(yield* Ref.get(signals), [])
+  }))
