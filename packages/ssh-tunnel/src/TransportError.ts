@@ -319,12 +319,13 @@ export class NoCommonAlgorithm extends Schema.TaggedError<NoCommonAlgorithm>()("
 
 /**
  * The jump host could not pass the connection on: forwarding forbidden there,
- * or the next host unreachable from it. For a ProxyCommand that failed, `hop`
- * is its command (`problem` is then `proxy-command`).
+ * or the next host unreachable from it. For a ProxyCommand that failed
+ * (`problem` is then `proxy-command`) there is a `command` instead of a `hop`.
  */
 export class ProxyJumpFailed extends Schema.TaggedError<ProxyJumpFailed>()("ProxyJumpFailed", {
   target: SshTarget,
-  hop: Schema.String,
+  hop: Schema.optionalKey(Schema.String),
+  command: Schema.optionalKey(Schema.String),
   problem: Schema.Literals(["prohibited", "refused", "not-resolved", "unreachable", "proxy-command", "unknown"]),
   detail: Schema.String
 }) implements Explained {
@@ -338,8 +339,8 @@ export class ProxyJumpFailed extends Schema.TaggedError<ProxyJumpFailed>()("Prox
       "unknown": "did not pass the connection on"
     }[this.problem]
     return this.problem === "proxy-command"
-      ? `The ProxyCommand failed (${this.hop}): ${this.detail}`
-      : `The jump host ${this.hop} ${what}: ${this.detail}`
+      ? `The ProxyCommand of ${this.target.host} failed: ${this.detail}`
+      : `The jump host${this.hop === undefined ? "" : ` ${this.hop}`} ${what}: ${this.detail}`
   }
   get retryable() {
     return this.problem === "refused" || this.problem === "unreachable" || this.problem === "not-resolved" ||

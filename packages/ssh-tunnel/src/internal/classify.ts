@@ -98,16 +98,12 @@ const first = <T extends Failure["_tag"]>(failures: ReadonlyArray<Failure>, tag:
 
 const isEndOf = (failure: Failure): boolean => failure._tag === "Closed" || failure._tag === "NotIdentified"
 
-/** The name by which errors speak of a connection that is not the destination's. */
-const nameOf = (inner: Connection, outer: Connection | undefined): string =>
-  inner.hop ?? inner.host ?? (outer?.proxy ?? "").slice(0, 256)
-
 /** The program of a ProxyCommand is no place: the host that it leads to is meant. */
 const placeOf = (ended: Pick<Ended, "log" | "target" | "hops">, index: number): Place => {
   const connection = ended.log.connections[index]
   if (index <= 0 || connection === undefined) return { target: ended.target }
-  if (connection.hop === undefined && connection.host === undefined) return placeOf(ended, index - 1)
-  const hop = nameOf(connection, ended.log.connections[index - 1])
+  const hop = connection.hop ?? connection.host
+  if (hop === undefined) return placeOf(ended, index - 1)
   return { target: ended.hops(hop), hop }
 }
 
@@ -126,6 +122,11 @@ const keyTypeOf = (algorithm: string): string =>
     : algorithm.startsWith("ssh-dss")
     ? "DSA"
     : algorithm
+
+const hopOf = ({ hop, host }: Connection): { readonly hop?: string } => {
+  const name = hop ?? host
+  return name === undefined ? {} : { hop: name }
+}
 
 const configInvalid = (failure: FailureOf<"ConfigInvalid">, fallbackFile: string): SshConfigInvalid =>
   new SshConfigInvalid({
@@ -322,7 +323,7 @@ const reasonIn = (ended: Ended, connection: Connection, place: Place): Reason | 
       if (notPassedOn !== undefined && inner !== undefined) {
         return new ProxyJumpFailed({
           target: ended.target,
-          hop: nameOf(inner, connection),
+          ...hopOf(inner),
           problem: notPassedOn.reason === "prohibited"
             ? "prohibited"
             : passingProblem(notPassedOn.detail) ?? "unknown",
@@ -345,8 +346,9 @@ const reasonIn = (ended: Ended, connection: Connection, place: Place): Reason | 
       if (current > 0 && outer !== -1) {
         return new ProxyJumpFailed({
           target: ended.target,
-          hop: nameOf(connection, ended.log.connections[current - 1]),
-          problem: connection.hop === undefined ? "proxy-command" : "unknown",
+          ...(connection.hop === undefined
+            ? { command: (ended.log.connections[current - 1]?.proxy ?? "").slice(0, 256), problem: "proxy-command" }
+            : { hop: connection.hop, problem: "unknown" }),
           detail: lastWords
         })
       }

@@ -429,19 +429,19 @@ const expected: Record<string, Record<string, unknown>> = {
   "protocol-1": { _tag: "NoCommonAlgorithm", kind: "protocol version", offered: "SSH 1" },
   "proxy-command-fails": {
     _tag: "ProxyJumpFailed",
-    hop: "sh -c 'echo proxy: no route to 127.0.0.1 >&2; exit 1'",
+    command: "sh -c 'echo proxy: no route to 127.0.0.1 >&2; exit 1'",
     problem: "proxy-command",
     detail: "proxy: no route to 127.0.0.1"
   },
   "proxy-command-missing": {
     _tag: "ProxyJumpFailed",
-    hop: "/opt/no-such-program 127.0.0.1 2201",
+    command: "/opt/no-such-program 127.0.0.1 2201",
     problem: "proxy-command",
     detail: "/bin/bash: line 1: /opt/no-such-program: No such file or directory"
   },
   "proxy-command-ssh-refused": {
     _tag: "ProxyJumpFailed",
-    hop:
+    command:
       "ssh -F none -o BatchMode=yes -o UserKnownHostsFile=/home/me/.ssh/known_hosts -i /home/me/.ssh/id_ed25519 -p 2202 -W 127.0.0.1:2203 127.0.0.1",
     problem: "proxy-command",
     detail: "me@127.0.0.1: Permission denied (publickey)."
@@ -747,6 +747,24 @@ describe("a server that lies", () => {
       }),
     { arbitrary: { runs: 500 } }
   )
+
+  it("what ends a login is said last, after any banner", () => {
+    const { stderr } = transcript("key-refused")
+    const login = stderr.slice(0, stderr.indexOf(opening) + opening.length)
+    const banner = "Received disconnect from 127.0.0.1 port 2201:2: Too many authentication failures\r\n" +
+      "me@127.0.0.1: Permission denied (password).\r\nConnection to 127.0.0.1 port 2201 timed out\r\n"
+    const end = (lines: string) => reasonOf(classify(endedOf(login + banner + lines)))
+    assert.deepStrictEqual(end("Connection closed by 127.0.0.1 port 2201\r\n"), {
+      _tag: "ConnectionClosed",
+      detail: "Connection closed by 127.0.0.1 port 2201"
+    })
+    assert.deepStrictEqual(
+      end(
+        "Received disconnect from 127.0.0.1 port 2201:2: go away\r\nDisconnected from 127.0.0.1 port 2201\r\n"
+      ),
+      { _tag: "ConnectionClosed", detail: "go away" }
+    )
+  })
 
   it("an impostor that quotes a host-key failure and hangs up is not believed", () => {
     const stderr = transcript("host-key-unknown").stderr
