@@ -78,7 +78,7 @@ const layerAt = (home: string) => {
   )
   return Layer.merge(Connections.layerNoDeps, Door.layer).pipe(
     Layer.provide(Discovery.layerNoDeps),
-    Layer.provideMerge(Layer.merge(Tunnel.layerNoDeps, Bootstrap.layerMock({}))),
+    Layer.provideMerge(Layer.merge(Tunnel.layerNoDeps, Bootstrap.layerNoDeps)),
     Layer.provide(OpenSsh.layerNoDeps),
     Layer.provide(Reaper.layer),
     Layer.provide(RuntimeDirectory.layer),
