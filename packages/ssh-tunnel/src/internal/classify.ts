@@ -8,25 +8,18 @@
 import {
   ConfigurationError,
   type ConfigurationReason,
-  IdentityFileUnusable,
-  RevokedKeysUnreadable,
   RuntimeDirectoryUnusable,
   SshConfigInvalid,
   SshNotFound
 } from "../ConfigurationError.ts"
 import type { SshTarget } from "../Remedy.ts"
 import {
-  AuthenticationFailed,
   AuthenticationTimedOut,
   ConnectionClosed,
   ConnectionLost,
   ConnectionRefused,
   ConnectionTimedOut,
-  HostKeyChanged,
-  HostKeyRevoked,
-  HostKeyUnknown,
   HostNameNotResolved,
-  InteractionRequired,
   LocalPortInUse,
   NetworkUnreachable,
   NoCommonAlgorithm,
@@ -36,92 +29,17 @@ import {
   type TransportReason,
   Unclassified
 } from "../TransportError.ts"
-import {
-  append,
-  type Attempt,
-  type Connection,
-  currentConnection,
-  empty,
-  progress,
-  type SshLog,
-  tail
-} from "./sshLog.ts"
+import { type Ended, type FailureOf, first, type Place, placeOf, type Reason } from "./ended.ts"
+import { hostKeyReason } from "./hostKeyReason.ts"
+import { loginReason } from "./loginReason.ts"
+import type { Connection } from "./sshConnection.ts"
+import { append, currentConnection, empty, progress, type SshLog, tail } from "./sshLog.ts"
 import { type Failure, passingProblem } from "./sshWordings.ts"
 
-/** How the ssh process ended. */
-export interface SshExit {
-  readonly code?: number
-  readonly signal?: string
-  /** It never ran: the platform's own words. */
-  readonly spawnError?: string
-}
-
-/** What {@link classify} needs to know. */
-export interface Ended {
-  readonly log: SshLog
-  readonly exit: SshExit
-  /** `established`: the connection was ready before; whatever happened, it is lost. */
-  readonly phase: "opening" | "established"
-  /** The destination, for remedies. */
-  readonly target: SshTarget
-  /** The same for a jump host, by the name that the user gave it. */
-  readonly hops: (name: string) => SshTarget
-  /** The ssh program, for `SshNotFound`. Default: `ssh`. */
-  readonly binary?: string
-  /** The user's config file, for errors for which ssh names none. Default: `~/.ssh/config`. */
-  readonly configFile?: string
-  /** The identity file of the profile, as ssh prints it: when it is unusable, that is the cause. */
-  readonly identityFile?: string
-  /**
-   * Whether an accepted host key can be remembered: `false` when every
-   * `UserKnownHostsFile` is /dev/null or `none` (no line of ssh tells). Default: it can.
-   */
-  readonly rememberable?: (hop: string | undefined) => boolean
-  /**
-   * Key types (`ED25519`, `RSA`, …) that all known_hosts files together have for
-   * the name of {@link knownHostsQuery}. When absent or empty, a key of a new
-   * type counts as *changed*, as ssh itself says.
-   */
-  readonly knownKeyTypes?: ReadonlyArray<string>
-}
-
-type Reason = TransportReason | ConfigurationReason
-type FailureOf<T extends Failure["_tag"]> = Extract<Failure, { readonly _tag: T }>
-
-interface Place {
-  readonly target: SshTarget
-  readonly hop?: string
-}
-
-const first = <T extends Failure["_tag"]>(failures: ReadonlyArray<Failure>, tag: T) =>
-  failures.find((failure): failure is FailureOf<T> => failure._tag === tag)
+export type { Ended, SshExit } from "./ended.ts"
+export { knownHostsQuery } from "./hostKeyReason.ts"
 
 const isEndOf = (failure: Failure): boolean => failure._tag === "Closed" || failure._tag === "NotIdentified"
-
-/** The program of a ProxyCommand is no place: the host that it leads to is meant. */
-const placeOf = (ended: Pick<Ended, "log" | "target" | "hops">, index: number): Place => {
-  const connection = ended.log.connections[index]
-  if (index <= 0 || connection === undefined) return { target: ended.target }
-  const hop = connection.hop ?? connection.host
-  if (hop === undefined) return placeOf(ended, index - 1)
-  return { target: ended.hops(hop), hop }
-}
-
-/** What ssh calls a key's type: `ED25519` for the algorithm `ssh-ed25519`. */
-const keyTypeOf = (algorithm: string): string =>
-  algorithm.startsWith("ssh-rsa") || algorithm.startsWith("rsa-")
-    ? "RSA"
-    : algorithm.startsWith("ssh-ed25519")
-    ? "ED25519"
-    : algorithm.startsWith("ecdsa-")
-    ? "ECDSA"
-    : algorithm.startsWith("sk-ssh-ed25519")
-    ? "ED25519-SK"
-    : algorithm.startsWith("sk-ecdsa-")
-    ? "ECDSA-SK"
-    : algorithm.startsWith("ssh-dss")
-    ? "DSA"
-    : algorithm
 
 const hopOf = ({ hop, host }: Connection): { readonly hop?: string } => {
   const name = hop ?? host
@@ -134,161 +52,6 @@ const configInvalid = (failure: FailureOf<"ConfigInvalid">, fallbackFile: string
     detail: failure.detail,
     ...(failure.line === undefined || failure.line === 0 ? undefined : { configLine: failure.line })
   })
-
-// --- Host keys -------------------------------------------------------------------------------------------------------
-
-/** known_hosts names of this connection: a message about another name is not about this connection. */
-const isNameOf = (connection: Connection, name: string): boolean => {
-  const { host, hostKeyAlias, port } = connection
-  const names = [hostKeyAlias, host, host === undefined ? undefined : `[${host}]:${port}`]
-  // ssh cuts names in messages after 200 bytes.
-  return names.some((known) =>
-    known !== undefined && (known === name || (name.length >= 200 && known.startsWith(name)))
-  )
-}
-
-/** "Host key verification failed." is the last word of an ssh; only those outside of it may speak afterwards. */
-const isLastWord = (log: SshLog): boolean => {
-  const end = log.failures.findIndex(({ _tag }) => _tag === "VerificationFailed")
-  if (end === -1) return false
-  const after = log.failures.slice(end + 1)
-  const closings = after.filter(({ _tag }) => _tag === "Closed")
-  return closings.length <= log.current &&
-    after.every((failure) =>
-      log.connections.length > 1 && failure._tag === "Lost" ||
-      log.current > 0 && (failure._tag === "NotIdentified" || failure._tag === "Closed" && failure.proxied)
-    )
-}
-
-const hostKeyReason = (ended: Ended, connection: Connection, place: Place): Reason | undefined => {
-  const { log } = ended
-  const { failures } = log
-  if (connection.forged || !isLastWord(log)) return undefined
-  const unreadable = first(failures, "RevokedKeysUnreadable")
-  if (unreadable !== undefined) {
-    return new RevokedKeysUnreadable({ file: unreadable.file, detail: unreadable.detail })
-  }
-  const shown = connection.serverKey === undefined
-    ? undefined
-    : { keyType: keyTypeOf(connection.serverKey.algorithm), fingerprint: connection.serverKey.fingerprint }
-  const listed = first(failures, "KeyRevokedByFile")
-  if (listed !== undefined) {
-    return new HostKeyRevoked({
-      ...place,
-      keyType: listed.keyType,
-      fingerprint: listed.fingerprint,
-      knownHostsFile: listed.file
-    })
-  }
-  const named = first(failures, "KeyRevoked") ?? first(failures, "KeyChanged") ?? first(failures, "KeyUnknown")
-  if (named === undefined || !isNameOf(connection, named.name)) return undefined
-  const fields = { ...place, ...shown, knownHostsName: named.name }
-  if (named._tag === "KeyRevoked") return new HostKeyRevoked(fields)
-  const rememberable = ended.rememberable?.(place.hop) ?? true
-  if (named._tag === "KeyUnknown") return new HostKeyUnknown({ keyType: named.keyType, ...fields, rememberable })
-  const offending = first(failures, "KeyOffending")
-  const entry = offending === undefined ? undefined : { knownHostsFile: offending.file, knownHostsLine: offending.line }
-  const known = knownHostsQuery(log) === undefined ? [] : ended.knownKeyTypes ?? []
-  return known.length === 0 || shown === undefined || known.includes(shown.keyType)
-    ? new HostKeyChanged({ ...fields, ...entry })
-    : new HostKeyUnknown({ ...fields, ...entry, knownKeyTypes: [...new Set(known)], rememberable })
-}
-
-/**
- * What `ssh-keygen -l -F <name> -f <file>` should be asked of every known_hosts
- * file in force before {@link classify}, because ssh calls a key *changed* also
- * when known_hosts has only keys of other types. `undefined`: ssh's text is
- * enough, nothing is to be asked.
- *
- * **Gotchas**
- *
- * Asking only the file that ssh names is not enough: it names the last entry
- * that does not match, and a key of the shown type may stand in another file.
- */
-export const knownHostsQuery = (
-  log: SshLog
-): { readonly name: string; readonly file: string; readonly hop?: string } | undefined => {
-  const { hop, serverKey } = currentConnection(log)
-  const changed = first(log.failures, "KeyChanged")
-  const offending = first(log.failures, "KeyOffending")
-  if (changed === undefined || offending === undefined || serverKey === undefined) return undefined
-  if (offending.keyType === keyTypeOf(serverKey.algorithm)) return undefined
-  return { name: changed.name, file: offending.file, ...(hop === undefined ? undefined : { hop }) }
-}
-
-// --- Authentication --------------------------------------------------------------------------------------------------
-
-const isSecurityKey = ({ key }: Attempt): boolean => /-SK(?:-CERT)?$/.test(key?.type ?? "")
-
-const unusableIdentity = (ended: Ended, connection: Connection, wasRefused: boolean) => {
-  const { identities } = connection
-  const own = identities.find(({ file }) => file === ended.identityFile)
-  const unusable = own ??
-    (wasRefused ? undefined : identities.find(({ problem }) => problem !== "missing") ?? identities[0])
-  if (unusable === undefined) return undefined
-  // ssh offers a public key that was named by mistake, and then can't load it as a private one.
-  const isPublic = unusable.file.endsWith(".pub") && unusable.problem !== "missing" && unusable.problem !== "unreadable"
-  return new IdentityFileUnusable(isPublic ? { file: unusable.file, problem: "public-key" } : unusable)
-}
-
-const signingReason = (place: Place, attempt: Attempt, isFile: boolean): Reason | undefined => {
-  const securityKey = isSecurityKey(attempt)
-  const identityFile = isFile ? { identityFile: attempt.file } : undefined
-  switch (attempt.signing) {
-    case "refused":
-      return new InteractionRequired({ ...place, what: securityKey ? "security-key" : "confirmation" })
-    case "pin":
-      return securityKey ? new InteractionRequired({ ...place, what: "pin", ...identityFile }) : undefined
-    case "no-device":
-      return securityKey ? new InteractionRequired({ ...place, what: "security-key", ...identityFile }) : undefined
-    default:
-      return undefined
-  }
-}
-
-const authenticationReason = (
-  ended: Ended,
-  connection: Connection,
-  place: Place,
-  denied: FailureOf<"PermissionDenied">
-): Reason | undefined => {
-  const { attempts, candidates, identities, partial } = connection
-  const methods = denied.methods
-  const wasRefused = attempts.some(({ outcome }) => outcome === "refused")
-
-  // A key that sshd would take, but that gave no signature.
-  const wanted = attempts.find(({ outcome }) => outcome === "accepted" || outcome === "unsigned")
-  if (wanted !== undefined && !identities.some(({ file }) => file === wanted.file)) {
-    const isFile = wanted.key?.agent !== true && ended.log.identityFiles.includes(wanted.file)
-    if (wanted.outcome === "unsigned") return signingReason(place, wanted, isFile)
-    return isFile
-      ? new InteractionRequired({ ...place, what: "passphrase", identityFile: wanted.file })
-      : undefined
-  }
-  if (methods.includes("publickey") && !partial) {
-    const unusable = unusableIdentity(ended, connection, wasRefused && wanted === undefined)
-    if (unusable !== undefined) return unusable
-    // Not even its public half could be read, and it is there: a locked key in an old format.
-    const locked = attempts.find(({ file, outcome }) =>
-      outcome === "trying" && candidates.some((key) => key.file === file && key.explicit)
-    )
-    if (locked !== undefined && !wasRefused) {
-      return new InteractionRequired({ ...place, what: "passphrase", identityFile: locked.file })
-    }
-  }
-  if (partial || !wasRefused) {
-    const what = (["password", "keyboard-interactive"] as const).find((method) => methods.includes(method))
-    if (what !== undefined) return new InteractionRequired({ ...place, what })
-  }
-  return new AuthenticationFailed({
-    ...place,
-    user: denied.user,
-    alsoAccepts: methods,
-    offered: attempts.filter(({ outcome }) => outcome === "refused" || outcome === "partial").length
-  })
-}
-
-// --- The stages of one connection ------------------------------------------------------------------------------------
 
 /**
  * Reasons of the connection that ssh was busy with when it ended. ssh's own
@@ -393,7 +156,7 @@ const reasonIn = (ended: Ended, connection: Connection, place: Place): Reason | 
     case "keyed":
     case "authenticating": {
       const denied = ended.log.exhausted ? first(own, "PermissionDenied") : undefined
-      if (denied !== undefined) return authenticationReason(ended, connection, place, denied)
+      if (denied !== undefined) return loginReason(ended, connection, place, denied)
       const last = own.at(-1)
       switch (last?._tag) {
         case "DisconnectedFrom":
