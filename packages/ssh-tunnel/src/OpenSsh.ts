@@ -217,17 +217,15 @@ export class OpenSsh extends Context.Service<OpenSsh, {
       const config = Effect.fn("OpenSsh.config")(function*(sshConfig: SshConfigFile | undefined) {
         if (sshConfig !== undefined && sshConfig !== "none") {
           const file = expandHome(sshConfig, host.home)
-          // ssh says nothing of an Include that is missing; its own -F would.
+          const invalid = (detail: string) => new ConfigurationError({ reason: new SshConfigInvalid({ file, detail }) })
+          // ssh says nothing of an Include that is missing or a directory; its own -F would.
           yield* fs.access(file, { readable: true }).pipe(
             Effect.mapError((error) =>
-              new ConfigurationError({
-                reason: new SshConfigInvalid({
-                  file,
-                  detail: error.reason._tag === "NotFound" ? "No such file or directory" : "it cannot be read"
-                })
-              })
+              invalid(error.reason._tag === "NotFound" ? "No such file or directory" : "it cannot be read")
             )
           )
+          const { type } = yield* Effect.mapError(fs.stat(file), (error) => invalid(error.message))
+          if (type === "Directory") return yield* invalid("it is a directory")
         }
         return yield* SynchronizedRef.modifyEffect(
           configs,

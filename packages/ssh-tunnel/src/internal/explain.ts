@@ -4,9 +4,9 @@
  * known_hosts holds other key types, and whether a new key could be remembered.
  * Asked on failures only, never on the way to a connection.
  */
-import { Duration, Effect, Option, SubscriptionRef } from "effect"
+import { Duration, Effect, Option, Schema, SubscriptionRef } from "effect"
 import type { ConfigurationError } from "../ConfigurationError.ts"
-import { Destination } from "../Destination.ts"
+import { Destination, Host } from "../Destination.ts"
 import type { LocalHost } from "../LocalHost.ts"
 import type { OpenSsh, SshExit, SshProcess } from "../OpenSsh.ts"
 import type { Timings } from "../Schedules.ts"
@@ -14,7 +14,7 @@ import type { TransportError } from "../TransportError.ts"
 import * as Argv from "./argv.ts"
 import { classify, type Ended, expired, knownHostsQuery } from "./classify.ts"
 import { expandHome } from "./overlay.ts"
-import { parse } from "./sshEffective.ts"
+import { type Effective, parse } from "./sshEffective.ts"
 import { progress, type SshLog } from "./sshLog.ts"
 
 /** Explains the end of one destination's ssh processes. */
@@ -32,6 +32,8 @@ export interface Explainer {
 const keyTypesIn = (answer: string): ReadonlyArray<string> =>
   [...answer.matchAll(/(\S+) SHA256:\S+/g)].map((match) => match[1] ?? "")
 
+const isHost = Schema.is(Host)
+
 const isNowhere = (file: string): boolean => file === "/dev/null" || file.toLowerCase() === "none"
 
 /** Makes an {@link Explainer} for a destination. */
@@ -46,6 +48,17 @@ export const make = (
 
   const effective = (asked: Destination) =>
     Effect.map(Effect.option(ssh.resolve(asked)), (answer) => Option.flatMap(answer, parse))
+
+  /** A jump host of the ssh config may have a name that we would not take from a profile: it is not asked about. */
+  const effectiveHop = (name: string) =>
+    isHost(name)
+      ? effective(
+        new Destination({
+          host: name,
+          ...(destination.sshConfig === undefined ? undefined : { sshConfig: destination.sshConfig })
+        })
+      )
+      : Effect.succeed(Option.none<Effective>())
 
   const explain = Effect.fnUntraced(function*(log: SshLog, exit: SshExit, phase: "opening" | "established") {
     const ended: Ended = {
@@ -67,16 +80,16 @@ export const make = (
     // Hops of the ssh config have their user and port there, and every host its own known_hosts files.
     const own = yield* effective(destination)
     const hops = hopsBy(Option.getOrUndefined(own)?.proxyJump)
-    const failed = hop === undefined ? own : yield* effective(
-      new Destination({
-        host: hops(hop).host,
-        ...(destination.sshConfig === undefined ? undefined : { sshConfig: destination.sshConfig })
-      })
-    )
-    const files = Option.getOrUndefined(failed)?.userKnownHostsFile?.split(/\s+/) ?? []
+    const failed = hop === undefined ? own : yield* effectiveHop(hops(hop).host)
+    const filesOf = (value: string | undefined) => value?.split(/\s+/) ?? []
+    const files = filesOf(Option.getOrUndefined(failed)?.userKnownHostsFile)
+    const globalFiles = filesOf(Option.getOrUndefined(failed)?.globalKnownHostsFile)
     const answers = query === undefined
       ? []
-      : yield* Effect.forEach(new Set([query.file, ...files]), (file) => ssh.knownHosts(query.name, file))
+      : yield* Effect.forEach(
+        new Set([query.file, ...files, ...globalFiles]),
+        (file) => ssh.knownHosts(query.name, file)
+      )
     return classify({
       ...ended,
       hops,

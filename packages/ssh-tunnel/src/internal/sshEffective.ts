@@ -27,6 +27,8 @@ export interface Effective {
   readonly identityAgent?: string
   /** One or more paths, separated by spaces; a path with spaces cannot be told apart. */
   readonly userKnownHostsFile?: string
+  /** As above. */
+  readonly globalKnownHostsFile?: string
   /** The lines that a report may show, in ssh's order. */
   readonly parameters: ReadonlyArray<Parameter>
 }
@@ -119,7 +121,8 @@ export const parse = (output: string): Option.Option<Effective> => {
   const [hostname, user, port] = [first("hostname"), first("user"), Number(first("port"))]
   if (hostname === undefined || user === undefined || !Number.isInteger(port)) return Option.none()
   const [proxyJump, proxyCommand] = [first("proxyjump"), first("proxycommand")]
-  const [identityAgent, userKnownHostsFile] = [first("identityagent"), first("userknownhostsfile")]
+  const identityAgent = first("identityagent")
+  const [userKnownHostsFile, globalKnownHostsFile] = [first("userknownhostsfile"), first("globalknownhostsfile")]
   return Option.some({
     host: first("host") ?? hostname,
     hostname,
@@ -131,6 +134,7 @@ export const parse = (output: string): Option.Option<Effective> => {
     ...(proxyCommand === undefined ? undefined : { proxyCommand }),
     ...(identityAgent === undefined ? undefined : { identityAgent }),
     ...(userKnownHostsFile === undefined ? undefined : { userKnownHostsFile }),
+    ...(globalKnownHostsFile === undefined ? undefined : { globalKnownHostsFile }),
     parameters: lines.filter(({ keyword }) => shown.has(keyword))
   })
 }
