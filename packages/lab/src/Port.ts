@@ -1,4 +1,4 @@
-import { Effect } from "effect"
+import { Effect, type Scope } from "effect"
 import * as Net from "node:net"
 import { LabError } from "./LabError.ts"
 
@@ -53,3 +53,20 @@ export const isListening = (port: number): Effect.Effect<boolean> =>
     socket.once("error", () => answer(false))
     return Effect.sync(() => socket.destroy())
   })
+
+/**
+ * Connects to a port of 127.0.0.1 and says nothing, until the scope ends; done when the other side has said its first
+ * word.
+ */
+export const occupy = (port: number): Effect.Effect<void, LabError, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.callback<Net.Socket, LabError>((resume) => {
+      const socket = Net.connect({ host: "127.0.0.1", port })
+      const fail = (cause?: Error) =>
+        resume(Effect.fail(new LabError({ message: `nobody speaks on port ${port}`, ...(cause && { cause }) })))
+      socket.once("data", () => resume(Effect.succeed(socket)))
+      socket.on("error", fail).on("end", () => fail())
+      return Effect.sync(() => socket.destroy())
+    }),
+    (socket) => Effect.sync(() => socket.destroy())
+  ).pipe(Effect.asVoid)

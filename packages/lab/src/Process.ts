@@ -33,6 +33,8 @@ export interface Options {
   readonly env?: Readonly<Record<string, string | undefined>>
   /** SIGTERM to SIGKILL, in milliseconds; default 2000. */
   readonly killAfter?: number
+  /** Sees each piece of its stdout as well. */
+  readonly onStdout?: (chunk: string) => void
   /** Sees each piece of its stderr as well. */
   readonly onStderr?: (chunk: string) => void
 }
@@ -61,6 +63,7 @@ const start = (
     const stderr = Log.make(`${command} (stderr)`)
     child.stdout.setEncoding("utf8").on("data", stdout.write).on("close", stdout.end).on("error", stdout.end)
     child.stderr.setEncoding("utf8").on("data", stderr.write).on("close", stderr.end).on("error", stderr.end)
+    if (options.onStdout !== undefined) child.stdout.on("data", options.onStdout)
     if (options.onStderr !== undefined) child.stderr.on("data", options.onStderr)
     // It may end without having read its input.
     child.stdin.on("error", () => {})

@@ -45,6 +45,11 @@ export interface Options {
   readonly authorizedKeys?: ReadonlyArray<string>
   /** Default VERBOSE: accepted keys, forwards that were refused. */
   readonly logLevel?: "INFO" | "VERBOSE" | "DEBUG1" | "DEBUG2" | "DEBUG3"
+  /**
+   * Shell lines that give it, and its sessions, mounts of their own before it starts (see `Namespace`); they see its
+   * directory as `$1`. Root only.
+   */
+  readonly mounts?: ReadonlyArray<string>
   /** Default: a free one. */
   readonly port?: number
   /** The name of its directory, e.g. with spaces; the remote HOME is below it. */
@@ -241,11 +246,20 @@ export const make: (options?: Options) => Effect.Effect<Sshd, LabError, Scope.Sc
     let running: Running | undefined
     let port = options.port
 
+    const spawn = (words: ReadonlyArray<string>) => {
+      const { mounts } = options
+      if (mounts === undefined) return Process.spawn(path, words, { onStderr: log.write })
+      const setUp = [...mounts, "shift", "exec \"$@\""].join(" && ")
+      return Process.spawn("unshare", ["-m", "sh", "-c", setUp, "sh", directory, path, ...words], {
+        onStderr: log.write
+      })
+    }
+
     const startOn = Effect.fnUntraced(function*(candidate: number) {
       const scope = yield* Scope.make()
       writeConfig(candidate)
       yield* Effect.gen(function*() {
-        const child = yield* Process.spawn(path, ["-D", "-e", "-f", configFile], { onStderr: log.write })
+        const child = yield* spawn(["-D", "-e", "-f", configFile])
         yield* child.stderr.waitFor("Server listening on")
         port = candidate
         running = { process: child, scope, stderr: yield* ProcessTable.stderrOf(child.pid) }
