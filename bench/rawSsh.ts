@@ -4,15 +4,18 @@ import * as Process from "@opencode-ai/ssh-lab/Process"
 import { Effect } from "effect"
 import * as Http from "node:http"
 
-/** One GET on a connection of its own; the status, or `undefined` when there was no answer. */
+/** Instead of a status: nothing answered. */
+const noAnswer = 0
+
+/** One GET on a connection of its own: the status, or 0 when there was no answer. */
 export const get = (port: number, path: string) =>
-  Effect.callback<number | undefined>((resume) => {
+  Effect.callback<number>((resume) => {
     const request = Http.get({ host: "127.0.0.1", port, path, agent: false }, (response) => {
       response.resume()
-      response.on("end", () => resume(Effect.succeed(response.statusCode)))
-      response.on("error", () => resume(Effect.succeed(undefined)))
+      response.on("end", () => resume(Effect.succeed(response.statusCode ?? noAnswer)))
+      response.on("error", () => resume(Effect.succeed(noAnswer)))
     })
-    request.on("error", () => resume(Effect.succeed(undefined)))
+    request.on("error", () => resume(Effect.succeed(noAnswer)))
     return Effect.sync(() => request.destroy())
   })
 

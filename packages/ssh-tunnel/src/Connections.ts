@@ -169,7 +169,7 @@ export class Connections extends Context.Service<Connections, {
           const before = yield* Ref.get(outage)
           // What fails before anybody saw it work is for the person who asked to hear.
           const mayRetry = origin === "restore" || Option.isSome(last)
-          if (!error.retryable || !mayRetry) return yield* Effect.fail(error)
+          if (!error.retryable || !mayRetry) return yield* error
           if (error._tag === "TransportError") yield* closeSession(current)
           const healthy = wasUp &&
             now - DateTime.toEpochMillis(DateTime.makeUnsafe(last.value.since)) >=
@@ -178,7 +178,7 @@ export class Connections extends Context.Service<Connections, {
             ? before.value
             : { attempt: 0, next: yield* Schedule.toStep(reconnect) }
           const step = yield* Effect.option(Pull.catchDone(next(now, error), () => Effect.fail("exhausted" as const)))
-          if (Option.isNone(step)) return yield* Effect.fail(error)
+          if (Option.isNone(step)) return yield* error
           const [, delay] = step.value
           yield* Ref.set(outage, Option.some({ attempt: tried + 1, next }))
           const url = Option.map(yield* Ref.get(connected), ({ url }) => url)
@@ -191,7 +191,7 @@ export class Connections extends Context.Service<Connections, {
               ...(Option.isSome(url) ? { url: url.value } : undefined)
             })
           )
-          yield* Effect.raceFirst(Effect.sleep(delay), nudged(id))
+          yield* Effect.timeoutOption(nudged(id), delay)
         })
 
         return yield* Effect.forever(once).pipe(Effect.ensuring(closeSession(current)))
@@ -236,7 +236,7 @@ export class Connections extends Context.Service<Connections, {
         )
         const last = Option.getOrElse(end, () => disconnected)
         if (last._tag === "Connected") return last
-        if (last._tag === "Failed") return yield* Effect.fail(last.error)
+        if (last._tag === "Failed") return yield* last.error
         return yield* new TransportError({
           reason: new ConnectionClosed({ target: { host: id, options: [] }, detail: "it was disconnected" })
         })

@@ -267,7 +267,9 @@ describe("effective", () => {
 
   it.effect("passes ssh's complaint on, and knows when there was no answer", () =>
     Effect.gen(function*() {
-      const complaint = new ConfigurationError({ reason: new SshConfigInvalid({ file: "/f", configLine: 3, detail: "bad" }) })
+      const complaint = new ConfigurationError({
+        reason: new SshConfigInvalid({ file: "/f", configLine: 3, detail: "bad" })
+      })
       assert.strictEqual(yield* Effect.flip(effective(() => Effect.fail(complaint))), complaint)
       const nothing = yield* Effect.flip(effective(() => Effect.succeed("")))
       assert.strictEqual(nothing.reason._tag, "SshConfigInvalid")

@@ -30,9 +30,9 @@ export const bindLocalPort = <A, E, R>(
     : choice._tag === "Pinned"
     ? bind(choice.port)
     : Effect.catchIf(bind(choice.port), (error): error is E & PortTaken => error instanceof PortTaken, () => anyPort)
-  return Effect.catch(
+  return Effect.mapError(
     attempt,
-    (error): Effect.Effect<never, Exclude<E, PortTaken> | TransportError> =>
-      Effect.fail(error instanceof PortTaken ? inUse(error) : error as Exclude<E, PortTaken>)
+    (error): Exclude<E, PortTaken> | TransportError =>
+      error instanceof PortTaken ? inUse(error) : error as Exclude<E, PortTaken>
   )
 }

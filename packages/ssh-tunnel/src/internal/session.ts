@@ -217,7 +217,7 @@ export const make = Effect.gen(function*() {
         Effect.andThen(probe(session, found.credentials))
       )
     ).pipe(Effect.forever)
-    const serverHangs = Effect.raceFirst(Effect.sleep(timing.healthInterval), nudged).pipe(
+    const serverHangs = Effect.timeoutOption(nudged, timing.healthInterval).pipe(
       Effect.andThen(
         http.get(request).pipe(
           Effect.mapError((error) => silent(error.detail)),
