@@ -37,7 +37,11 @@ $1
   ocl_seen="$ocl_seen$1
 "
   printf '%s\n' "$1" >>"$ocl_dir/searched"
-  [ -f "$1" ] || return 1
+  [ -f "$1" ] && ocl_take "$1"
+}
+
+# The first file that may be executed ends the search.
+ocl_take() {
   if [ -x "$1" ]; then
     ocl_bin=$1
     return 0
@@ -207,12 +211,25 @@ ocl_find() {
     printf 'no execute permission\n' >"$ocl_dir/detail"
     ocl_fail mode
   fi
+  ocl_put path "$ocl_bin"
+  ocl_ask
+  ocl_supported "$ocl_version" || ocl_fail unsupported
+  ocl_put found "$ocl_generation"
+  if [ "$ocl_generation" = v2 ]; then
+    ocl_service
+  else
+    ocl_start
+  fi
+}
+
+# Asks ocl_bin for its version: sets ocl_version and ocl_generation, or ends
+# with why it does not run.
+ocl_ask() {
   # A wrapper that lies beside its own node, outside PATH, needs that node.
   if [ -n "$ocl_outside" ]; then
     PATH=${PATH:+$PATH:}${ocl_bin%/*}
     export PATH
   fi
-  ocl_put path "$ocl_bin"
   ocl_foreign "$ocl_bin" && ocl_fail architecture
   "$ocl_bin" --version </dev/null >"$ocl_dir/version.out" 2>"$ocl_dir/detail"
   ocl_code=$?
@@ -239,13 +256,6 @@ ocl_find() {
     esac ;;
   esac
   ocl_put version "$ocl_version"
-  ocl_supported "$ocl_version" || ocl_fail unsupported
-  ocl_put found "$ocl_generation"
-  if [ "$ocl_generation" = v2 ]; then
-    ocl_service
-  else
-    ocl_start
-  fi
 }
 
 # OpenCode 2 runs, registers and guards its server itself.
@@ -345,6 +355,8 @@ ocl_main() {
     serve,*) ocl_serve ;;
     *,replaced) ocl_become ;;
   esac
+  # In opencode-doctor-launch.sh.
+  [ "$ocl_op" != doctor ] || ocl_examine
   ocl_find
 }
 

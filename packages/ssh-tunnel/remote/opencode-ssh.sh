@@ -4,7 +4,7 @@
 #
 # In front of it the client puts assignments of quoted, validated words:
 #   ocs_nonce          hex; marks our lines among the noise of rc files
-#   ocs_action         ensure | look | status | stop | log
+#   ocs_action         ensure | look | status | stop | log | doctor
 #   ocs_port           where a new server must listen; '' = opencode's choice
 #   ocs_password       of a new server: letters, digits, - and _
 #   ocs_username       of a new server: letters, digits, . - and _
@@ -332,7 +332,7 @@ ocs_setup() {
     ocs_boot=$ocs_boot.$(printf '%s' "${ocs_space##*:}" | tr -cd 0-9)
   else
     ocs_boot=$(sysctl -n kern.bootsessionuuid 2>/dev/null ||
-      sysctl -n kern.boottime 2>/dev/null | sed 's/.*sec = \([0-9]*\).*/\1/')
+      sysctl -n kern.boottime 2>/dev/null | sed 's/^[^0-9]*\([0-9]*\).*/\1/')
     ocs_boot=$(printf '%s' "$ocs_boot" | tr -cd 'A-Za-z0-9-')
   fi
   ocs_look_at $$
@@ -892,6 +892,7 @@ ocs_sweep() {
   done
   rm -rf "$ocs_home/.swept-$ocs_host"+* "$ocs_home/.server-$ocs_host"+*
   set -f
+  ocs_other_leases || :
 }
 
 # A private directory for this start.
@@ -1198,15 +1199,20 @@ ocs_do_ensure() {
   ocs_leave
 }
 
+# The live server, with its password only for $1 = secret.
+ocs_looked() {
+  if ocs_find && [ "$ocs_found" != starting ] && [ "$ocs_found" != deaf ]; then
+    printf '{"server":%s,"ignored":[%s]}' "$(ocs_server reused ours "$1")" "$ocs_ignored"
+  elif ocs_find_service ''; then
+    printf '{"server":%s,"ignored":[%s]}' "$(ocs_server_of_service "$1")" "$ocs_ignored"
+  else
+    printf '{"server":null,"state":"%s","ignored":[%s]}' "$ocs_found" "$ocs_ignored"
+  fi
+}
+
 # look, and status without the password.
 ocs_do_look() {
-  if ocs_find && [ "$ocs_found" != starting ] && [ "$ocs_found" != deaf ]; then
-    ocs_result "{\"server\":$(ocs_server reused ours "$1"),\"ignored\":[$ocs_ignored]}"
-  elif ocs_find_service ''; then
-    ocs_result "{\"server\":$(ocs_server_of_service "$1"),\"ignored\":[$ocs_ignored]}"
-  else
-    ocs_result "{\"server\":null,\"state\":\"$ocs_found\",\"ignored\":[$ocs_ignored]}"
-  fi
+  ocs_result "$(ocs_looked "$1")"
   ocs_leave
 }
 
@@ -1294,6 +1300,8 @@ ocs_main() {
     status) ocs_do_look public ;;
     stop) ocs_do_stop ;;
     log) ocs_do_log ;;
+    # In opencode-doctor.sh.
+    doctor) ocs_do_doctor ;;
   esac
   ocs_error UnsupportedRemote "\"detail\":\"unknown action\""
 }

@@ -1,11 +1,14 @@
-/** The text that bootstrap feeds to the remote `sh`: quoted assignments, then the fixed program. */
-import { launcher, program } from "./remoteScript.generated.ts"
+/** The text that bootstrap and doctor feed to the remote `sh`: quoted assignments, then the fixed program. */
+import { doctor, doctorLauncher, launcher, program } from "./remoteScript.generated.ts"
 
-/** Everything that goes into the program; its meaning stands at the top of `remote/opencode-ssh.sh`. */
+/**
+ * Everything that goes into the program; its meaning stands at the top of `remote/opencode-ssh.sh` and
+ * `remote/opencode-doctor.sh`.
+ */
 export interface Assignments {
   /** Hexadecimal. */
   readonly nonce: string
-  readonly action: "ensure" | "look" | "status" | "stop" | "log"
+  readonly action: "ensure" | "look" | "status" | "stop" | "log" | "doctor"
   readonly port?: number | undefined
   /** Letters, digits, `-` and `_`. */
   readonly password?: string | undefined
@@ -19,6 +22,8 @@ export interface Assignments {
   readonly killSeconds: number
   readonly lines?: number | undefined
   readonly follow?: boolean | undefined
+  /** Whether doctor may tell the password of a registered server. */
+  readonly secret?: boolean | undefined
   /** Another place for `/proc`, for tests of systems without one. */
   readonly proc?: string | undefined
 }
@@ -44,6 +49,19 @@ const whole = (name: string, value: number): string => {
   return quote(String(value))
 }
 
+/** Puts functions in front of a program's last line, which runs it. */
+const withFunctions = (text: string, functions: string): string => {
+  const end = text.lastIndexOf("\n")
+  return `${text.slice(0, end)}\n${functions}${text.slice(end)}`
+}
+
+/** What the login shell runs, for the actions that need its environment. */
+const launchers: { readonly [Action in Assignments["action"]]?: string } = {
+  ensure: launcher,
+  stop: launcher,
+  doctor: withFunctions(launcher, doctorLauncher)
+}
+
 /**
  * The script for `exec sh -s`. It holds the password, so treat it as a secret.
  *
@@ -67,9 +85,10 @@ export const assemble = (options: Assignments): string => {
     kill_seconds: whole("limit", options.killSeconds),
     lines: whole("number of lines", options.lines ?? 200),
     follow: options.follow === true ? "'1'" : "''",
+    secret: options.secret === true ? "'1'" : "''",
     proc: quote(options.proc ?? "/proc"),
-    // Only what starts or ends a server needs the second program.
-    launch: options.action === "ensure" || options.action === "stop" ? quote(launcher) : "''"
+    launch: quote(launchers[options.action] ?? "")
   }
-  return Object.entries(assignments).map(([name, value]) => `ocs_${name}=${value}\n`).join("") + program + "\n"
+  const text = options.action === "doctor" ? withFunctions(program, doctor) : program
+  return Object.entries(assignments).map(([name, value]) => `ocs_${name}=${value}\n`).join("") + text + "\n"
 }

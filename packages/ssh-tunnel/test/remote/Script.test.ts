@@ -9,6 +9,8 @@ import * as Machine from "./Machine.ts"
 
 const remote = Path.join(import.meta.dirname, "..", "..", "remote")
 
+const files = Fs.readdirSync(remote)
+
 describe("the remote script's text", () => {
   it("is what the generator makes of it", () => {
     assert.strictEqual(Fs.readFileSync(target, "utf8"), generate(), "run node scripts/generate-remote-script.ts")
@@ -17,14 +19,14 @@ describe("the remote script's text", () => {
   it.skipIf(!Machine.available("shellcheck"))("is clean for shellcheck", () => {
     const { stdout, status } = ChildProcess.spawnSync(
       "shellcheck",
-      ["-s", "sh", "opencode-ssh.sh", "opencode-launch.sh"],
+      ["-s", "sh", ...files],
       { cwd: remote, encoding: "utf8" }
     )
     assert.strictEqual(status, 0, stdout)
   })
 
   it("never reads its own stdin, evaluates nothing and holds no here-document", () => {
-    for (const file of ["opencode-ssh.sh", "opencode-launch.sh"]) {
+    for (const file of files) {
       const text = Fs.readFileSync(Path.join(remote, file), "utf8").replaceAll(/^\s*#.*$/gm, "")
       assert.notMatch(text, /\beval\b/)
       assert.notMatch(text, /<<[^<]/)
