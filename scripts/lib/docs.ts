@@ -206,6 +206,7 @@ const fileName = /(?<![\w./*<>@~+-])[A-Za-z][\w.-]*\.(?:ts|mjs|sh|md)(?![\w./])/
 const stateFile = /(?<![\w./*<>@~+-])[a-z][\w-]*\.(?:json|log)(?![\w./])/g
 const variable = /(?<![\w$<-])[A-Z][A-Z0-9]*_[A-Z0-9_]*[A-Z0-9](?![\w=])/g
 const task = /\b(?:npm|bun) run ([a-z][\w:-]*)/g
+const hyphenated = /^[a-z]+(?:-[a-z]+)+-?$/
 const identifier = /^(?:[A-Z][a-z0-9]+(?:[A-Z][A-Za-z0-9]*)?|[a-z]+[A-Z][A-Za-z0-9]*)$/
 const member = /^([A-Z][A-Za-z0-9]+)\.(?!(?:ts|md|json)$)([a-z][A-Za-z0-9]*)$/
 
@@ -228,6 +229,7 @@ const namesIn = (code: string, world: World): ReadonlyArray<string> => {
     if (!world.tasks.has(name)) missing.push(`package.json has no task ${name}`)
   }
   if (identifier.test(code) && !saysWord(world.sources, code)) missing.push(`no source knows ${code}`)
+  if (hyphenated.test(code) && !world.sources.includes(code)) missing.push(`no source knows ${code}`)
   const [, owner = "", name = ""] = member.exec(code) ?? []
   if (owner !== "") {
     const modules = world.files.filter((path) => path.endsWith(`/${owner}.ts`))

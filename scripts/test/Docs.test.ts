@@ -45,7 +45,7 @@ const world: World = {
   read: (path) => texts[path],
   exists: (path) => Object.keys(texts).some((file) => file === path || file.startsWith(`${path}/`)),
   files: Object.keys(texts),
-  sources: "class Thing { doIt() {} } OPENCODE_SSH_BINARY server.json ProxyJump remotePort",
+  sources: "class Thing { doIt() {} } OPENCODE_SSH_BINARY ssh-keygen run-abc server.json ProxyJump remotePort",
   tasks: new Set(["demo"]),
   commands: commandsOf(
     "## Commands\n\n### connect\n\n| `--open` | x |\n| `-F, --ssh-config FILE` | x |\n" +
@@ -143,6 +143,8 @@ describe("names in code", () => {
   it("of variables, classes, members and fields", () => {
     assert.deepStrictEqual(problems("`OPENCODE_SSH_BINARY`, `Thing`, `Thing.doIt`, `ProxyJump`, `remotePort`"), [])
     assert.deepStrictEqual(problems("`OPENCODE_SSH_BIN`"), ["1 no source knows OPENCODE_SSH_BIN"])
+    assert.deepStrictEqual(problems("`ssh-keygen`, `run-`"), [])
+    assert.deepStrictEqual(problems("`ssh-keygn`"), ["1 no source knows ssh-keygn"])
     assert.deepStrictEqual(problems("`Thong`"), ["1 no source knows Thong"])
     assert.deepStrictEqual(problems("`Thing.undo`"), ["1 there is no Thing.undo"])
     assert.deepStrictEqual(problems("`remotePorts`"), ["1 no source knows remotePorts"])
