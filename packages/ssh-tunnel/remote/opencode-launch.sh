@@ -179,14 +179,14 @@ ocl_diagnose() {
   esac
 }
 
-ocl_detach() {
+# Becomes the command, in a session of its own where that is possible.
+ocl_detached() {
   if command -v setsid >/dev/null 2>&1; then
-    setsid "$@"
+    exec setsid "$@"
   elif command -v perl >/dev/null 2>&1; then
-    perl -e 'use POSIX (); POSIX::setsid(); exec { $ARGV[0] } @ARGV; exit 127' "$@"
-  else
-    "$@"
+    exec perl -e 'use POSIX (); POSIX::setsid(); exec { $ARGV[0] } @ARGV; exit 127' "$@"
   fi
+  exec "$@"
 }
 
 ocl_pause() {
@@ -278,7 +278,7 @@ ocl_service() {
 # This process stays until bootstrap is done, to learn the exit code.
 ocl_start() {
   export ocl_bin ocl_version
-  ocl_detach "$ocl_sh" "$ocl_dir/launch" serve </dev/null >>"$ocl_log" 2>&1 &
+  ocl_detached "$ocl_sh" "$ocl_dir/launch" serve </dev/null >>"$ocl_log" 2>&1 &
   ocl_server=$!
   ocl_turns=0
   while [ -d "$ocl_dir" ] && [ "$ocl_turns" -lt "$ocl_limit" ]; do

@@ -1,9 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Leftovers from "@opencode-ai/ssh-lab/Leftovers"
 import { Effect, Layer, Option, Redacted, Scope, Stream } from "effect"
 import * as Crypto from "node:crypto"
 import * as Fs from "node:fs"
-import { afterAll, beforeAll, vi } from "vitest"
+import { vi } from "vitest"
 import { Bootstrap, type EnsureOptions } from "../../src/Bootstrap.ts"
 import { LocalHost } from "../../src/LocalHost.ts"
 import * as LocalTunnel from "./LocalTunnel.ts"
@@ -11,12 +10,6 @@ import * as Machine from "./Machine.ts"
 
 // Each test waits for dozens of processes, and the machine may be busy.
 vi.setConfig({ testTimeout: 60_000 })
-
-let baseline: Leftovers.Baseline
-beforeAll(async () => {
-  baseline = await Effect.runPromise(Leftovers.begin)
-})
-afterAll(() => Effect.runPromise(Leftovers.check(baseline)))
 
 const layer = Bootstrap.layerNoDeps.pipe(
   Layer.provide(

@@ -1,22 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as FakeServer from "@opencode-ai/ssh-lab/FakeServer"
-import * as Leftovers from "@opencode-ai/ssh-lab/Leftovers"
 import * as Port from "@opencode-ai/ssh-lab/Port"
 import { Effect } from "effect"
 import * as Fs from "node:fs"
 import * as Http from "node:http"
 import * as Path from "node:path"
-import { afterAll, beforeAll, vi } from "vitest"
+import { vi } from "vitest"
 import * as Machine from "./Machine.ts"
 
 // Each test waits for dozens of processes, and the machine may be busy.
 vi.setConfig({ testTimeout: 60_000 })
-
-let baseline: Leftovers.Baseline
-beforeAll(async () => {
-  baseline = await Effect.runPromise(Leftovers.begin)
-})
-afterAll(() => Effect.runPromise(Leftovers.check(baseline)))
 
 const mode = (path: string): string => (Fs.statSync(path).mode & 0o777).toString(8)
 

@@ -1,20 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Leftovers from "@opencode-ai/ssh-lab/Leftovers"
 import * as Process from "@opencode-ai/ssh-lab/Process"
 import { Effect } from "effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import { afterAll, beforeAll, vi } from "vitest"
+import { vi } from "vitest"
 import * as Machine from "./Machine.ts"
 
 // Each test waits for dozens of processes, and the machine may be busy.
 vi.setConfig({ testTimeout: 60_000 })
-
-let baseline: Leftovers.Baseline
-beforeAll(async () => {
-  baseline = await Effect.runPromise(Leftovers.begin)
-})
-afterAll(() => Effect.runPromise(Leftovers.check(baseline)))
 
 const nonces = (count: number) => Array.from({ length: count }, (_, index) => (0xa0000000 + index).toString(16))
 

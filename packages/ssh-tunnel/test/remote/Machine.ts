@@ -195,14 +195,30 @@ export const parse = (stdout: string, word: string = nonce): Omit<Outcome, "stde
   }
 }
 
-/** Waits until nothing of that home runs any more, then until it is ended. */
+/** What may still run when a test ends: servers, and what the tests themselves start with a number from 1000 on. */
+const isExpected = ({ command }: ProcessTable.ProcessInfo): boolean =>
+  /opencode-v[12]\.mjs .* serve\b|\bsleep 10\d\d$/.test(command)
+
+const processesOf = (home: string) => ProcessTable.find({ directory: home, environment: `HOME=${home}` })
+
+/** Ends what runs there; dies of what a script has left behind that is no server. */
 const end = (home: string): Effect.Effect<void> =>
   Effect.gen(function*() {
+    let strays: ReadonlyArray<ProcessTable.ProcessInfo> = []
+    // A launcher looks ten times a second whether it may go.
+    for (let turn = 0; turn < 500; turn++) {
+      strays = (yield* processesOf(home)).filter((info) => !isExpected(info))
+      if (strays.length === 0) break
+      yield* Effect.sleep(10)
+    }
     while (true) {
-      const processes = yield* ProcessTable.find({ directory: home, environment: `HOME=${home}` })
-      if (processes.length === 0) return
+      const processes = yield* processesOf(home)
+      if (processes.length === 0) break
       yield* ProcessTable.signal(processes, "SIGKILL")
       yield* Effect.sleep(10)
+    }
+    if (strays.length > 0) {
+      return yield* Effect.die(new Error(`left behind: ${strays.map(({ command }) => command).join("; ")}`))
     }
   })
 
@@ -270,7 +286,7 @@ export const make = Effect.fn("Machine.make")(function*(options: Options = {}) {
         return yield* Effect.die(new Error("it never began to serve"))
       }),
     listen: () => Fs.writeFileSync(Path.join(directory, "listen"), ""),
-    processes: ProcessTable.find({ directory: home, environment: `HOME=${home}` })
+    processes: processesOf(home)
   }
   return machine
 })

@@ -1,21 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as FakeServer from "@opencode-ai/ssh-lab/FakeServer"
-import * as Leftovers from "@opencode-ai/ssh-lab/Leftovers"
 import { Effect } from "effect"
 import * as ChildProcess from "node:child_process"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import { afterAll, beforeAll, vi } from "vitest"
+import { vi } from "vitest"
 import * as Machine from "./Machine.ts"
 
 // Each test waits for dozens of processes, and the machine may be busy.
 vi.setConfig({ testTimeout: 60_000 })
-
-let baseline: Leftovers.Baseline
-beforeAll(async () => {
-  baseline = await Effect.runPromise(Leftovers.begin)
-})
-afterAll(() => Effect.runPromise(Leftovers.check(baseline)))
 
 /** A directory with these programs only, as the whole PATH of a machine. */
 const programs = (machine: Machine.Machine, names: ReadonlyArray<string>): string => {

@@ -1,18 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Leftovers from "@opencode-ai/ssh-lab/Leftovers"
 import { Effect } from "effect"
 import * as Fs from "node:fs"
-import { afterAll, beforeAll, vi } from "vitest"
+import { vi } from "vitest"
 import * as Machine from "./Machine.ts"
 
 // Each test waits for dozens of processes, and the machine may be busy.
 vi.setConfig({ testTimeout: 60_000 })
-
-let baseline: Leftovers.Baseline
-beforeAll(async () => {
-  baseline = await Effect.runPromise(Leftovers.begin)
-})
-afterAll(() => Effect.runPromise(Leftovers.check(baseline)))
 
 const server = (line: string): Machine.Server => {
   const { result } = Machine.parse(line, line.split(" ")[0])
