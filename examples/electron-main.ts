@@ -1,8 +1,6 @@
 /**
  * How the main process of an Electron app holds its connections: one runtime for the life of the app, promises
- * everywhere else. It runs without Electron as well, with a profile of the data directory:
- *
- *   node examples/electron-main.ts <profile id>
+ * everywhere else. Runs without Electron as well: node examples/electron-main.ts <id of a saved profile>
  */
 import { Connections, type ConnectionState, Credentials, CredentialStore, ProfileId } from "@opencode-ai/ssh-tunnel"
 import { layer } from "@opencode-ai/ssh-tunnel/node"

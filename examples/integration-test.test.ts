@@ -1,6 +1,5 @@
 /**
- * A server-side integration test: what your code does with connections, through the real `Connections` service, but
- * without ssh, without a server and without waiting. The world below it is made of mocks; time is the test's.
+ * A server-side integration test: your code over the real `Connections`; below it mocks, and time is the test's.
  */
 import { assert, it } from "@effect/vitest"
 import {
@@ -12,7 +11,6 @@ import {
   LocalHost,
   LocalPorts,
   LoopbackHttp,
-  noBootstrap,
   type OpenTunnel,
   Profile,
   ProfileId,
@@ -33,7 +31,7 @@ const statusLines = (id: ProfileId) =>
   )
 
 const id = ProfileId.make("box")
-const profile = new Profile({ id, name: "Box", host: "box", bootstrap: noBootstrap })
+const profile = new Profile({ id, name: "Box", host: "box", bootstrap: { enabled: false, lifetime: "persistent" } })
 const server = new ServerInfo({ generation: "v1", version: "1.18.33", path: "/global/health", secured: true })
 const lost = new TransportError({ reason: new ConnectionLost({ target: { host: "box", options: [] }, detail: "" }) })
 
@@ -75,7 +73,7 @@ it.effect("the status page says when a connection is away, and that it came back
       yield* connections.settled(id)
       yield* cut
       yield* TestClock.adjust("5 seconds")
-      const online = "online at http://127.0.0.1:50000"
-      assert.deepStrictEqual([...(yield* Fiber.join(lines))], ["offline", online, "offline", online])
+      const up = "online at http://127.0.0.1:50000"
+      assert.deepStrictEqual([...(yield* Fiber.join(lines))], ["offline", up, "offline", up])
     }).pipe(Effect.provide(layer))
   }))
