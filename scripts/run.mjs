@@ -33,6 +33,7 @@ const tasks = {
     script: "scripts/demo.ts",
     needs: (args) => args.some((arg) => !arg.startsWith("-")) ? ["ssh"] : ["ssh", "sshd"]
   },
+  bench: { script: "bench/connect.ts", needs: () => ["ssh", "sshd"] },
   lab: { script: "scripts/lab.ts", needs: (args) => args.length === 0 ? [] : ["ssh", "sshd"] },
   test: { script: "scripts/test.ts", wants: testPrograms },
   soak: { script: "scripts/soak.ts", wants: testPrograms },
