@@ -243,7 +243,7 @@ ocs_listening() {
       $4 != "0A" || substr($2, length($2) - 4) != port { next }
       $2 ~ /^(0100007F|7F000001|0000000000000000FFFF00000100007F|00000000000000000000FFFF7F000001):/ { own = $8 }
       $2 ~ /^00000000:/ || (six && $2 ~ /^00000000000000000000000000000000:/) { any = $8 }
-      END { print own != "" ? own : any }
+      END { print (own != "" ? own : any) }
     ' "$ocs_proc/net/tcp" "$ocs_proc/net/tcp6" 2>/dev/null)
     return 0
   fi
@@ -407,6 +407,8 @@ ocs_not_writable() {
 ocs_members() {
   ocs_file=$1
   shift
+  # For "$*": an awk may refuse a line break in -v.
+  IFS=' '
   dd if="$ocs_file" bs=65536 count=1 2>/dev/null | LC_ALL=C tr '\000-\037\177' ' ' |
     LC_ALL=C awk -v names="$*" '
       { text = text $0 }

@@ -13,10 +13,11 @@ import { assemble, type Assignments } from "../../src/internal/remoteScript.ts"
 /** What runs the script: the words of a POSIX shell, `-s` follows. */
 export type Shell = ReadonlyArray<string>
 
-const has = (command: string): boolean =>
+/** Whether a program is here. */
+export const has = (command: string): boolean =>
   (process.env["PATH"] ?? "").split(":").some((directory) => Fs.existsSync(Path.join(directory, command)))
 
-/** Whether a program is here. CI has all of them: there, a missing one fails the test that needs it. */
+/** The same for what tests rely on. CI has all of them: there, a missing one fails the test that needs it. */
 export const available = (command: string): boolean => process.env["CI"] === "true" || has(command)
 
 /** The shells that every test of the script runs under. */

@@ -38,7 +38,11 @@ const without = (machine: Machine.Machine, hidden: ReadonlyArray<string>): Machi
 
 const root = process.getuid?.() === 0
 
-const wholeLife = (machine: Machine.Machine, shell: Machine.Shell, options: { readonly proc?: string } = {}) =>
+const wholeLife = (
+  machine: Machine.Machine,
+  shell: Machine.Shell,
+  options: { readonly proc?: string; readonly env?: Record<string, string> } = {}
+) =>
   Effect.gen(function*() {
     // Without setsid the server is in the session's process group, which the fixture ends with the session.
     const session = yield* machine.start(shell, options)
@@ -125,6 +129,22 @@ describe("a system", () => {
         assert.isOk((yield* run("stop")).result?.stopped)
       })
   )
+
+  for (const awk of ["mawk", "gawk", "original-awk"]) {
+    it.live.skipIf(!Machine.has(awk))(
+      `whose awk is ${awk} starts, finds and stops a server`,
+      () =>
+        Effect.gen(function*() {
+          const machine = yield* Machine.make({ name: "it's \"quoted\" \\ ü" })
+          const directory = programs(machine, [awk])
+          Fs.renameSync(Path.join(directory, awk), Path.join(directory, "awk"))
+          yield* wholeLife(machine, ["dash"], { env: { PATH: `${directory}:/usr/bin:/bin` } })
+          machine.behave({ serve: "exit", serveCode: 3, serveError: "ö\t\"q\"\\ \u001b[31mred\u001b[0m \u0001\n2" })
+          const { error } = (yield* machine.run(["dash"], { env: { PATH: `${directory}:/usr/bin:/bin` } })).result ?? {}
+          assert.deepInclude(error, { _tag: "ServerExited", exitCode: 3, log: "ö\t\"q\"\\ red \u0001\n2" })
+        })
+    )
+  }
 
   it.live("of Windows is told", () =>
     Effect.gen(function*() {
