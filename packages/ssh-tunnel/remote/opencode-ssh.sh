@@ -49,9 +49,20 @@
 
 # ---- output -----------------------------------------------------------------
 
+# Prints a word as it is. Where printf is a program (mksh), a secret would show
+# among its arguments.
+ocs_print() {
+  case $ocs_printer in
+    print) print -rn -- "$1" ;;
+    *) printf '%s' "$1" ;;
+  esac
+}
+
 # On a line of its own, whatever an rc file left unfinished.
 ocs_say() {
-  printf '\n%s %s\n' "$ocs_nonce" "$*"
+  ocs_print "
+$ocs_nonce $*
+"
 }
 
 ocs_result() {
@@ -269,6 +280,10 @@ ocs_setup() {
   IFS=' 	
 '
   ocs_dir='' ocs_locked='' ocs_lease='' ocs_held='' ocs_pending='' ocs_shell_try=0
+  ocs_printer=''
+  case $(command -v printf) in
+    /*) ocs_printer=$(command -v print) ;;
+  esac
   trap ocs_interrupted HUP INT TERM
   # Not ignored (the server would inherit that): a client that is gone must
   # not cut the work short between start and registration.
@@ -591,7 +606,9 @@ ocs_registration() {
   printf '  "pid": %s,\n  "startTime": "%s",\n  "bootId": "%s",\n' "$ocs_r_pid" "$ocs_r_start" "$ocs_r_boot"
   printf '  "host": "%s",\n  "hostname": %s,\n  "url": "%s",\n  "port": %s,\n  "version": "%s",\n' \
     "$ocs_r_host" "$(ocs_json "$ocs_hostname")" "${ocs_r_url-}" "${ocs_r_port:-0}" "$ocs_r_version"
-  printf '  "username": "%s",\n  "password": "%s",\n' "$ocs_r_username" "$ocs_kept_password"
+  ocs_print "  \"username\": \"$ocs_r_username\",
+  \"password\": \"$ocs_kept_password\",
+"
   printf '  "lifetime": "%s",\n  "startedAt": "%s",\n  "logFile": %s,\n  "service": %s,\n  "binary": %s\n}\n' \
     "$ocs_r_lifetime" "$ocs_r_at" "$(ocs_json "$ocs_log")" "$(ocs_json "${ocs_r_service-}")" \
     "$(ocs_json "${ocs_r_binary-}")"
@@ -647,7 +664,7 @@ ocs_server() {
   printf '"port":%s,"version":"%s","lifetime":"%s","startedAt":"%s","username":"%s"' \
     "${ocs_r_port:-0}" "$ocs_r_version" "$ocs_r_lifetime" "$ocs_r_at" "$ocs_r_username"
   if [ "$3" = secret ] && [ -n "$ocs_r_password" ]; then
-    printf ',"password":"%s"' "$ocs_r_password"
+    ocs_print ",\"password\":\"$ocs_r_password\""
   fi
   if [ "$2" = ours ]; then
     printf ',"id":"%s","logFile":%s,"registration":%s' "$ocs_r_id" "$(ocs_json "$ocs_log")" "$(ocs_json "$ocs_r_file")"
@@ -1204,9 +1221,9 @@ ocs_do_ensure() {
 # The live server, with its password only for $1 = secret.
 ocs_looked() {
   if ocs_find && [ "$ocs_found" != starting ] && [ "$ocs_found" != deaf ]; then
-    printf '{"server":%s,"ignored":[%s]}' "$(ocs_server reused ours "$1")" "$ocs_ignored"
+    ocs_print "{\"server\":$(ocs_server reused ours "$1"),\"ignored\":[$ocs_ignored]}"
   elif ocs_find_service ''; then
-    printf '{"server":%s,"ignored":[%s]}' "$(ocs_server_of_service "$1")" "$ocs_ignored"
+    ocs_print "{\"server\":$(ocs_server_of_service "$1"),\"ignored\":[$ocs_ignored]}"
   else
     printf '{"server":null,"state":"%s","ignored":[%s]}' "$ocs_found" "$ocs_ignored"
   fi

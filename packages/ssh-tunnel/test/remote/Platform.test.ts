@@ -146,6 +146,31 @@ describe("a system", () => {
     )
   }
 
+  it.live.skipIf(!Machine.available("mksh"))(
+    "whose printf is a program shows it no secret",
+    () =>
+      Effect.gen(function*() {
+        const machine = yield* Machine.make()
+        const directory = programs(machine, [])
+        const seen = Path.join(machine.home, "seen")
+        Fs.writeFileSync(
+          Path.join(directory, "printf"),
+          `#!/bin/sh\nprintf '%s\\n' "$@" >>'${seen}'\nexec /usr/bin/printf "$@"\n`,
+          { mode: 0o755 }
+        )
+        const env = { PATH: `${directory}:/usr/bin:/bin` }
+        const actions = ["ensure", "ensure", "look", "stop"] as const
+        for (const [index, action] of actions.entries()) {
+          const { result, stderr, stdout } = yield* machine.run(["mksh"], { action, env, nonce: `feedface0${index}` })
+          assert.isOk(result?.server ?? result?.stopped, stdout + stderr)
+          if (action !== "stop") assert.strictEqual(result?.server?.password, "pass_word-123")
+        }
+        // It was used, and never with the password.
+        assert.isAbove(Fs.statSync(seen).size, 1_000)
+        assert.notInclude(Fs.readFileSync(seen, "utf8"), "pass_word-123")
+      })
+  )
+
   it.live("of Windows is told", () =>
     Effect.gen(function*() {
       const machine = yield* Machine.make()
