@@ -1,6 +1,6 @@
 /** The one remote command that finds or starts a server could not do its work. */
 import { Schema } from "effect"
-import { type Explained, Remedy, remedy } from "./Remedy.ts"
+import { type Explained, type Remedy, remedy } from "./Remedy.ts"
 
 /** The last lines of a remote program's output, as text of unknown content: redact before showing. At most 8 KiB. */
 const outputTail = Schema.String

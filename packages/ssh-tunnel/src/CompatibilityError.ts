@@ -1,6 +1,6 @@
 /** An OpenCode server answered, with a version that this client does not support. Never retryable. */
 import { Schema } from "effect"
-import { type Explained, Remedy, remedy } from "./Remedy.ts"
+import { type Explained, type Remedy, remedy } from "./Remedy.ts"
 
 /** The version is outside the supported range (npm's range syntax, `effect/SemVerRange`). */
 export class UnsupportedVersion extends Schema.TaggedError<UnsupportedVersion>()("UnsupportedVersion", {

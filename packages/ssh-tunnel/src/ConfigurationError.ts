@@ -1,6 +1,6 @@
 /** Something on this machine is set up in a way that cannot work: fix it, then connect. Never retryable. */
 import { Schema } from "effect"
-import { type Explained, Remedy, remedy } from "./Remedy.ts"
+import { type Explained, type Remedy, remedy } from "./Remedy.ts"
 
 /** A profile's value breaks a rule of {@link Profile}; `path` names the field. */
 export class InvalidProfile extends Schema.TaggedError<InvalidProfile>()("InvalidProfile", {

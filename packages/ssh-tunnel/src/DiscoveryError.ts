@@ -1,6 +1,6 @@
 /** ssh works, but no OpenCode server answered through the forward. */
 import { Schema } from "effect"
-import { type Explained, Remedy, remedy } from "./Remedy.ts"
+import { type Explained, type Remedy, remedy } from "./Remedy.ts"
 
 const remotePort = Schema.Int
 

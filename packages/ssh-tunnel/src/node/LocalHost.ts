@@ -93,6 +93,37 @@ const signalGroup = (pgid: number, signal: "SIGTERM" | "SIGKILL"): Effect.Effect
     }
   })
 
+/** State and process group of all processes, one line each: proc(5) on Linux, ps(1) elsewhere. */
+const groupStates = (): ReadonlyArray<readonly [state: string, pgid: number]> => {
+  if (process.platform === "linux") {
+    return Fs.readdirSync("/proc").filter((name) => /^\d+$/.test(name)).flatMap((name) => {
+      try {
+        const stat = Fs.readFileSync(`/proc/${name}/stat`, "utf8")
+        const [state = "", , pgid] = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
+        return [[state, Number(pgid)] as const]
+      } catch {
+        // Gone meanwhile.
+        return []
+      }
+    })
+  }
+  const text = execFileSync("ps", ["-axo", "stat=,pgid="], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] })
+  return text.split("\n").map((line) => {
+    const [state = "", pgid] = line.trim().split(/\s+/)
+    return [state, Number(pgid)] as const
+  })
+}
+
+const isGroupAlive = (pgid: number): Effect.Effect<boolean> =>
+  Effect.sync(() => {
+    try {
+      return groupStates().some(([state, other]) => other === pgid && !/^[ZX]/.test(state))
+    } catch {
+      // Nobody knows, so nobody may rely on its end.
+      return true
+    }
+  })
+
 const listenOn = (port: number): Effect.Effect<number, PlatformError.PlatformError> =>
   Effect.callback((resume) => {
     const server = Net.createServer()
@@ -114,6 +145,8 @@ const watchFor = Effect.fnUntraced(function*(path: string) {
     }),
     (watcher) => Effect.sync(() => watcher.close())
   )
+  // The watch and the wait for it are two steps.
+  // @effect-diagnostics-next-line returnEffectInGen:off
   return Effect.callback<void>((resume) => {
     const look = (_event: string, file: string | Buffer | null) => {
       if ((file === null || String(file) === name) && Fs.existsSync(path)) resume(Effect.void)
@@ -186,6 +219,7 @@ export const layer: Layer.Layer<LocalHost> = Layer.sync(LocalHost, () => {
     self: { pid: process.pid, startTime: startTime(process.pid) ?? "" },
     identify,
     signalGroup,
+    isGroupAlive,
     freePort: listenOn(0),
     isPortFree: (port) => Effect.match(listenOn(port), { onSuccess: () => true, onFailure: () => false }),
     watchFor,
