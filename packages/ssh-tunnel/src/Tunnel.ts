@@ -6,6 +6,7 @@ import type { Destination } from "./Destination.ts"
 import * as Admission from "./internal/admission.ts"
 import * as MasterTunnel from "./internal/masterTunnel.ts"
 import * as PlainTunnel from "./internal/plainTunnel.ts"
+import type { SshLog } from "./internal/sshLog.ts"
 import { LocalHost } from "./LocalHost.ts"
 import { OpenSsh } from "./OpenSsh.ts"
 import { RuntimeDirectory } from "./RuntimeDirectory.ts"
@@ -89,6 +90,11 @@ export interface Progress {
 export interface OpenOptions {
   readonly strategy?: "auto" | Strategy
   readonly onProgress?: (progress: Progress) => Effect.Effect<void>
+  /**
+   * Told what ssh's stderr has said, with every change until ssh is ready or
+   * has ended; what it said last is always told. Redact before showing.
+   */
+  readonly onLog?: (log: SshLog) => Effect.Effect<void>
 }
 
 /**
@@ -134,6 +140,7 @@ export class Tunnel extends Context.Service<Tunnel, {
           const strategy = wanted === "auto" ? (host.platform === "windows" ? "plain" : "master") : wanted
           return yield* strategies[strategy](destination, {
             onProgress: options.onProgress ?? (() => Effect.void),
+            onLog: options.onLog ?? (() => Effect.void),
             login: admission.through(firstHop(destination))
           })
         })

@@ -20,13 +20,15 @@ import * as SshLog from "./sshLog.ts"
 /** What both strategies are told about one opening. */
 export interface Opening {
   readonly onProgress: (progress: Progress) => Effect.Effect<void>
+  readonly onLog: (log: SshLog.SshLog) => Effect.Effect<void>
   /** Wraps whatever logs in: not too many at a time at one machine. */
   readonly login: <A, E, R>(login: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 }
 
-/** Reports each change of how far ssh has come, for as long as it runs. */
-export const reportProgress = (process: SshProcess, onProgress: (progress: Progress) => Effect.Effect<void>) =>
+/** Reports each change of what ssh says and how far it has come, for as long as it runs. */
+export const reportProgress = (process: SshProcess, { onLog, onProgress }: Pick<Opening, "onLog" | "onProgress">) =>
   SubscriptionRef.changes(process.log).pipe(
+    Stream.tap(onLog),
     Stream.map(SshLog.progress),
     Stream.changesWith((a, b) => a.step === b.step && a.hop === b.hop && a.waitingFor === b.waitingFor),
     Stream.runForEach(onProgress)
@@ -59,7 +61,7 @@ export const make = Effect.gen(function*() {
 
   return Effect.fn("Tunnel.master")(function*(
     destination: Destination,
-    { login, onProgress }: Opening
+    { login, onLog, onProgress }: Opening
   ): Effect.fn.Return<OpenTunnel, TransportError | ConfigurationError, Scope.Scope> {
     const explain = Explain.make(ssh, host, timing, destination)
     const [config, socket, path] = yield* Effect.all([
@@ -78,8 +80,8 @@ export const make = Effect.gen(function*() {
         appears,
         explain.ended(master, "opening"),
         explain.deadline(master),
-        Effect.andThen(reportProgress(master, onProgress), Effect.never)
-      ])
+        Effect.andThen(reportProgress(master, { onLog, onProgress }), Effect.never)
+      ]).pipe(Effect.ensuring(Effect.flatMap(SubscriptionRef.get(master.log), onLog)))
       return master
     }))
 

@@ -31,7 +31,7 @@ export const make = Effect.gen(function*() {
 
   return Effect.fn("Tunnel.plain")(function*(
     destination: Destination,
-    { login, onProgress }: Opening
+    { login, onLog, onProgress }: Opening
   ): Effect.fn.Return<OpenTunnel, Failure, Scope.Scope> {
     const explain = Explain.make(ssh, host, timing, destination)
     const config = yield* ssh.config(destination.sshConfig)
@@ -59,8 +59,8 @@ export const make = Effect.gen(function*() {
           ),
           explain.ended(process, "opening"),
           explain.deadline(process),
-          Effect.andThen(reportProgress(process, onProgress), Effect.never)
-        ])
+          Effect.andThen(reportProgress(process, { onLog, onProgress }), Effect.never)
+        ]).pipe(Effect.ensuring(Effect.flatMap(SubscriptionRef.get(process.log), onLog)))
         yield* explain.ended(process, "established").pipe(
           Effect.catchCause((cause) => Deferred.failCause(ended, cause)),
           Effect.forkIn(own)
@@ -79,7 +79,7 @@ export const make = Effect.gen(function*() {
       const bound = yield* bindLocalPort(
         host,
         choice,
-        (port) => Effect.map(start(port, remotePort), (started) => ({ ...started, localPort: port }))
+        (port) => Effect.map(login(start(port, remotePort)), (started) => ({ ...started, localPort: port }))
       )
       return {
         localPort: bound.localPort,

@@ -21,7 +21,8 @@ import { Lifetime } from "../Profile.ts"
 import { RemoteServer } from "../RemoteServer.ts"
 import { incompatibility, type VersionRange } from "./versionRange.ts"
 
-const Server = Schema.Struct({
+/** A server in the script's words. */
+export const Server = Schema.Struct({
   origin: Schema.Literals(["started", "reused"]),
   owner: Schema.Literals(["ours", "opencode"]),
   pid: Schema.Int,

@@ -24,6 +24,7 @@ import { Bootstrap } from "../Bootstrap.ts"
 import { Connections } from "../Connections.ts"
 import { CredentialStore } from "../CredentialStore.ts"
 import { Discovery } from "../Discovery.ts"
+import { Doctor } from "../Doctor.ts"
 import { Door } from "../Door.ts"
 import { LocalPorts } from "../LocalPorts.ts"
 import { OpenSsh } from "../OpenSsh.ts"
@@ -54,6 +55,12 @@ export const layerRemote = Layer.merge(
   Bootstrap.layerNoDeps
 ).pipe(Layer.provide(layerPlatform))
 
+/** The doctor. */
+export const layerDoctor = Doctor.layerNoDeps.pipe(
+  Layer.provide([layerRemote, layerSshConfig, layerOpenSsh, Discovery.layerNoDeps]),
+  Layer.provide(layerPlatform)
+)
+
 /** The user's profiles, and the local port that each of them used last: files of the data directory. */
 export const layerProfiles = Layer.merge(ProfileRepo.layer, LocalPorts.layer).pipe(Layer.provide(layerPlatform))
 
@@ -71,6 +78,7 @@ export const layerConnections = Layer.merge(
 
 /** Everything, with profiles in the user's data directory and passwords in memory only. */
 export const layer = layerConnections.pipe(
+  Layer.merge(layerDoctor),
   Layer.provideMerge(layerSshConfig),
   Layer.provideMerge(layerProfiles),
   Layer.provideMerge(CredentialStore.layerMemory())
