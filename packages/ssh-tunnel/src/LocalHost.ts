@@ -34,6 +34,11 @@ export class LocalHost extends Context.Service<LocalHost, {
   readonly identify: (pid: number) => Effect.Effect<Option.Option<ProcessIdentity>>
   /** Sends a signal to a process group; succeeds with `false` when it has no member. */
   readonly signalGroup: (pgid: number, signal: "SIGTERM" | "SIGKILL") => Effect.Effect<boolean>
+  /**
+   * Whether a process group has a member that runs. One that has ended stays a
+   * member until its parent has read its exit code, and is not counted.
+   */
+  readonly isGroupAlive: (pgid: number) => Effect.Effect<boolean>
   /** A TCP port on 127.0.0.1 that was free a moment ago. The caller must expect to lose the race for it. */
   readonly freePort: Effect.Effect<number, PlatformError.PlatformError>
   /** Whether a listener could bind 127.0.0.1:port now. */

@@ -317,6 +317,22 @@ export class OpenSsh extends Context.Service<OpenSsh, {
         return { handle, input }
       })
 
+      /**
+       * Ends a process group. `close` returns when the group has no member, but
+       * the ssh of a jump host that outlived its parent stays one until init
+       * reads its exit code, which may take seconds or, in a container, for
+       * ever. Nobody needs to wait for what is dead.
+       */
+      const end = Effect.fnUntraced(function*(pgid: number, close: Effect.Effect<void>) {
+        const closing = yield* Effect.forkDetach(close, { startImmediately: true })
+        if (host.platform === "windows") return yield* Effect.asVoid(Fiber.await(closing))
+        const dead = Effect.sleep(timing.groupCheck).pipe(
+          Effect.andThen(host.isGroupAlive(pgid)),
+          Effect.repeat({ while: (alive) => alive })
+        )
+        yield* Effect.raceFirst(Fiber.await(closing), dead)
+      })
+
       const hold = Effect.fn("OpenSsh.hold")(function*(
         args: ReadonlyArray<string>,
         script?: Redacted.Redacted<string>
@@ -324,20 +340,16 @@ export class OpenSsh extends Context.Service<OpenSsh, {
         const scope = yield* Scope.make()
         const pid = yield* Deferred.make<number>()
         // The process first, the records of it last: it must be gone before it is forgotten.
-        yield* Effect.addFinalizer((exit) =>
-          Scope.close(scope, exit).pipe(
-            Effect.andThen(Deferred.poll(pid)),
-            Effect.flatMap((known) =>
-              Option.isNone(known) ?
-                Effect.void :
-                Effect.flatMap(known.value, (pid) =>
-                  Effect.all([reaper.unregister(pid), directory.forget(pid)], {
-                    concurrency: "unbounded",
-                    discard: true
-                  }))
-            )
-          )
-        )
+        yield* Effect.addFinalizer(Effect.fnUntraced(function*(exit) {
+          const known = yield* Deferred.poll(pid)
+          if (Option.isNone(known)) return yield* Scope.close(scope, exit)
+          const pgid = yield* known.value
+          yield* end(pgid, Scope.close(scope, exit))
+          yield* Effect.all([reaper.unregister(pgid), directory.forget(pgid)], {
+            concurrency: "unbounded",
+            discard: true
+          })
+        }))
         const { handle, input } = yield* Scope.provide(start(args, script), scope)
         yield* Deferred.succeed(pid, handle.pid)
         const log = yield* SubscriptionRef.make(SshLog.empty)

@@ -16,6 +16,8 @@ export interface Timings {
   readonly deadlineWithSecurityKey: Duration.Duration
   /** SIGTERM, then this long, then SIGKILL. */
   readonly killAfter: Duration.Duration
+  /** Between looks whether a process group that is being ended still has a member that runs. */
+  readonly groupCheck: Duration.Duration
   /** The reaper's SIGTERM, then this long, then SIGKILL; with it nothing of ours is left a second after a crash. */
   readonly reaperGrace: Duration.Duration
   /** After ssh's exit, for its last lines to arrive: a child that holds the pipe may delay its end. */
@@ -66,6 +68,7 @@ const defaults: Timings = {
   deadline: Duration.seconds(30),
   deadlineWithSecurityKey: Duration.seconds(120),
   killAfter: Duration.seconds(2),
+  groupCheck: Duration.millis(50),
   reaperGrace: Duration.millis(500),
   lastWords: Duration.millis(250),
   control: Duration.seconds(5),
