@@ -36,6 +36,12 @@ const deaf = insteadOfSsh("trap '' TERM\nexec ssh \"$@\"")
 
 const isSsh = ({ command }: ProcessTable.ProcessInfo): boolean => /^(?:\S*\/)?ssh /.test(command)
 
+const identify = (pid: number) =>
+  Effect.gen(function*() {
+    const host = yield* LocalHost
+    return Option.getOrThrow(yield* host.identify(pid))
+  }).pipe(Effect.provide(layerPlatform))
+
 /** Waits until `find` finds nothing; returns how long that took, in milliseconds. */
 const gone = <A>(find: Effect.Effect<ReadonlyArray<A>>) =>
   find.pipe(
@@ -150,15 +156,29 @@ describe.skipIf(!Sshd.available)("a host process that is killed", () => {
     }), 120_000)
 })
 
+it.live.skipIf(process.platform !== "linux")(
+  "a process that is dead, but not yet for its parent, counts as ended",
+  () =>
+    Effect.gen(function*() {
+      const host = yield* LocalHost
+      // sleep never asks for the end of the child that it inherits from sh.
+      const parent = yield* Process.spawn("sh", ["-c", "setsid sh -c 'echo $$' & exec sleep 1000"])
+      const child = Number(yield* parent.stdout.waitFor(/^\d+$/))
+      yield* Effect.repeat(host.isGroupAlive(child), {
+        schedule: Schedule.spaced("5 millis"),
+        while: (isAlive) => isAlive
+      })
+      assert.isTrue(process.kill(-child, 0), "the system still has it")
+      assert.isTrue(Option.isNone(yield* host.identify(child)))
+      assert.isTrue(yield* host.isGroupAlive(parent.pid))
+      yield* parent.stop
+      assert.isFalse(yield* host.isGroupAlive(parent.pid))
+    }).pipe(Effect.provide(layerPlatform))
+)
+
 describe.skipIf(!Sshd.available)("what a crash has left", () => {
   /** A process group that lives for as long as the test. */
   const group = Process.spawn("sleep", ["1000"])
-
-  const identify = (pid: number) =>
-    Effect.gen(function*() {
-      const host = yield* LocalHost
-      return Option.getOrThrow(yield* host.identify(pid))
-    }).pipe(Effect.provide(layerPlatform))
 
   /** A process that has ended. */
   const dead = Effect.gen(function*() {
