@@ -2,7 +2,7 @@
 import * as Leftovers from "@opencode-ai/ssh-lab/Leftovers"
 import * as Port from "@opencode-ai/ssh-lab/Port"
 import * as ProcessTable from "@opencode-ai/ssh-lab/ProcessTable"
-import { Effect } from "effect"
+import { Effect, Schedule } from "effect"
 import * as Fs from "node:fs"
 import { browserVariable } from "./browser.ts"
 
@@ -43,6 +43,16 @@ export const stillListening = (listeners: ReadonlyArray<Listener>): Effect.Effec
     (now) => listeners.filter(({ inode, port }) => now.some((each) => each.port === port && each.inode === inode))
   )
 
+/** What is still there once they had time: the kernel closes the sockets of a process after it has ceased to be seen. */
+const afterGrace = (listeners: ReadonlyArray<Listener>): Effect.Effect<ReadonlyArray<Listener>> =>
+  stillListening(listeners).pipe(
+    Effect.repeat({
+      until: (open) => open.length === 0,
+      schedule: Schedule.spaced("20 millis").pipe(Schedule.upTo({ duration: "2 seconds" }))
+    }),
+    Effect.andThen(stillListening(listeners))
+  )
+
 /** What was seen while the demo ran. */
 export interface Traces {
   readonly baseline: Leftovers.Baseline
@@ -61,7 +71,7 @@ export const leftovers = Effect.fnUntraced(function*({ baseline, directories, li
   const lab = yield* Leftovers.check({ ...baseline, processes }).pipe(
     Effect.match({ onSuccess: () => [], onFailure: ({ message }) => message.split("\n").slice(1) })
   )
-  const open = yield* stillListening(listeners)
+  const open = yield* afterGrace(listeners)
   const kept = directories.filter((directory) => Fs.existsSync(directory))
   for (const directory of kept) Fs.rmSync(directory, { recursive: true, force: true })
   return [
