@@ -486,6 +486,12 @@ ocs_living() {
     ocs_alive "$ocs_r_pid" "$ocs_r_start"
 }
 
+# Whether the server has said in its log where it listens. Sets ocs_r_url.
+ocs_told() {
+  ocs_r_url=$(LC_ALL=C sed -n 's/.*listening on \(http:\/\/[0-9A-Za-z.]*:[0-9][0-9]*\).*/\1/p' "$ocs_log" 2>/dev/null | tail -n 1)
+  [ -n "$ocs_r_url" ]
+}
+
 # Finds this host's registration and sets ocs_r_*, ocs_r_file and ocs_found:
 #   ready      its process lives and listens
 #   starting   its process lives and has not said where it listens
@@ -508,14 +514,18 @@ ocs_find() {
       continue
     fi
     ocs_living || continue
+    ocs_found=starting
+    if [ "$ocs_r_state" != ready ] && ocs_told; then
+      # Nobody waited long enough to write down that it got there.
+      ocs_r_port=${ocs_r_url##*:}
+      ocs_r_state=ready
+    fi
     if [ "$ocs_r_state" = ready ]; then
       ocs_listening "$ocs_r_port" 6
       case $ocs_listener in
         "$ocs_user" | '?') ocs_found=ready ;;
         *) ocs_found=deaf ;;
       esac
-    else
-      ocs_found=starting
     fi
     # The password of OpenCode 2 is its own business, and its file says it.
     if [ "$ocs_r_generation" = v2 ] && [ -n "$ocs_r_service" ]; then
@@ -807,12 +817,12 @@ ocs_write_launch() {
     ocs_quote "$ocs_proc"
     printf "\nocl_ranges='%s'\nocl_names='%s'\nocl_username='%s'\n" "$ocs_ranges" "$ocs_names" "$ocs_username"
     printf '%s\n' "$ocs_launch"
-  ) 2>&1 >"$ocs_dir/launch") || ocs_not_writable "$ocs_dir" "$ocs_said"
+  ) 2>&1 >"$ocs_dir/launch") || ocs_not_writable "$ocs_home" "$ocs_said"
   # A full disk may cut a file without a word.
   ocs_said=$(tail -n 1 "$ocs_dir/launch")
   case $ocs_launch in
-    *"$ocs_said") [ -n "$ocs_said" ] || ocs_not_writable "$ocs_dir" 'No space left' ;;
-    *) ocs_not_writable "$ocs_dir" 'No space left' ;;
+    *"$ocs_said") [ -n "$ocs_said" ] || ocs_not_writable "$ocs_home" 'No space left' ;;
+    *) ocs_not_writable "$ocs_home" 'No space left' ;;
   esac
 }
 
@@ -853,7 +863,7 @@ ocs_shell_start() {
     *) ocs_words="${ocs_command#exec } replaced
 exit" ;;
   esac
-  ocs_said=$( (printf '%s\n' "$ocs_words" >"$ocs_dir/shell.in") 2>&1) || ocs_not_writable "$ocs_dir" "$ocs_said"
+  ocs_said=$( (printf '%s\n' "$ocs_words" >"$ocs_dir/shell.in") 2>&1) || ocs_not_writable "$ocs_home" "$ocs_said"
   ocs_clock
   ocs_shell_until=$((ocs_now + ocs_shell_seconds + 1))
   ocs_shell_run &
@@ -976,7 +986,10 @@ ocs_refuse_port() {
 
 # The server ended before it listened. $1: its exit code, '' if unknown.
 ocs_exited() {
+  # To forget it means to read registrations, and the one of a start names no program.
+  ocs_ran=$ocs_r_binary
   ocs_forget "$ocs_r_id"
+  ocs_r_binary=$ocs_ran
   ocs_refuse_port 6
   case $1 in
     125) ocs_not_writable "$ocs_home" "$(tail -c 2000 "$ocs_log")" ;;
@@ -1010,8 +1023,7 @@ ocs_timed_out() {
 ocs_await() {
   ocs_say step waiting
   while :; do
-    ocs_r_url=$(LC_ALL=C sed -n 's/.*listening on \(http:\/\/[0-9A-Za-z.]*:[0-9][0-9]*\).*/\1/p' "$ocs_log" 2>/dev/null | tail -n 1)
-    [ -z "$ocs_r_url" ] || break
+    ! ocs_told || break
     if ! ocs_alive "$ocs_r_pid" "$ocs_r_start"; then
       # Its parent needs a moment to write the exit code down.
       ocs_turn=0
@@ -1036,8 +1048,8 @@ ocs_start_server() {
   ocs_r_id=$ocs_nonce ocs_r_generation=v1 ocs_r_pid=0 ocs_r_start='' ocs_r_boot=$ocs_boot ocs_r_host=$ocs_host
   ocs_r_port=${ocs_port:-0} ocs_r_url='' ocs_r_version='' ocs_r_username=$ocs_username ocs_r_password=$ocs_password
   ocs_r_lifetime=$ocs_lifetime ocs_r_at=$(date -u +%Y-%m-%dT%H:%M:%SZ) ocs_r_service='' ocs_r_binary=''
-  ocs_said=$( (ocs_registration starting >"$ocs_dir/registration") 2>&1) || ocs_not_writable "$ocs_dir" "$ocs_said"
-  [ -s "$ocs_dir/registration" ] || ocs_not_writable "$ocs_dir" 'No space left'
+  ocs_said=$( (ocs_registration starting >"$ocs_dir/registration") 2>&1) || ocs_not_writable "$ocs_home" "$ocs_said"
+  [ -s "$ocs_dir/registration" ] || ocs_not_writable "$ocs_home" 'No space left'
   ocs_said=$(
     {
       [ ! -e "$ocs_log" ] || mv -f "$ocs_log" "$ocs_log.1"

@@ -33,7 +33,7 @@ export class OpencodeUnusable extends Schema.TaggedError<OpencodeUnusable>()("Op
       configuration: "rejects its configuration",
       crash: "fails when it is started"
     }[this.problem]
-    return `The remote OpenCode (${this.path}) ${what}`
+    return `The remote OpenCode${this.path === "" ? "" : ` (${this.path})`} ${what}`
   }
   get retryable() {
     return false

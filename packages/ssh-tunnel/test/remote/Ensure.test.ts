@@ -151,7 +151,8 @@ describe.concurrent.each(Machine.shells)("ensure in %s", (_, shell) => {
       const text = "\u001b[91m\u001b[1mError: \u001b[0mConfiguration is invalid at /x/opencode.json\n↳ Expected string"
       const machine = yield* Machine.make({ fake: { serve: "exit", serveCode: 1, serveError: text } })
       const { error } = (yield* machine.run(shell)).result ?? {}
-      assert.deepInclude(error, { _tag: "OpencodeUnusable", problem: "configuration" })
+      const path = Path.join(machine.home, ".opencode/bin/opencode")
+      assert.deepInclude(error, { _tag: "OpencodeUnusable", problem: "configuration", path })
       assert.include(error?.detail ?? "", "Error: Configuration is invalid at /x/opencode.json\n↳ Expected string")
     }))
 
