@@ -11,7 +11,8 @@ let answer: boolean | undefined
 
 /** Whether this machine lets us give a program its own network and mounts (Linux; root, or user namespaces allowed). */
 export const available = (): boolean =>
-  answer ??= process.platform === "linux" && ChildProcess.spawnSync(enter[0], [enter[1], "true"]).status === 0
+  answer ??= process.platform === "linux" &&
+    ChildProcess.spawnSync(enter[0], [enter[1], "ip", "link", "set", "lo", "up"]).status === 0
 
 /** Whether a daemon of ours can have mounts of its own and still log other accounts in: that takes root. */
 export const isRoot = (): boolean => process.platform === "linux" && process.getuid?.() === 0
@@ -41,16 +42,18 @@ export const network = {
   prohibited: ["ip link set lo up", `ip route add prohibit ${address}`]
 } as const
 
-/** Shell lines after which one file holds the content of another one, for this namespace only. */
-export const replaced = (file: string, by: string): string => `mount --bind ${quote(by)} ${quote(file)}`
+// The paths below may hold the parameters of the shell that reads the line, such as `$1`.
 
-/** Shell lines after which an empty file system of that size lies over a directory, for this namespace only. */
-export const small = (directory: string, bytes: number): string =>
-  `mount -t tmpfs -o size=${bytes},mode=0700 none ${quote(directory)}`
+/** A shell line after which one file holds the content of another one, for this namespace only. */
+export const replaced = (file: string, by: string): string => `mount --bind "${by}" "${file}"`
 
-/** Shell lines after which nothing can be written below a directory, for this namespace only. */
+/** A shell line after which an empty file system of that size, in bytes, lies over a directory, for this namespace only. */
+export const empty = (directory: string, size: number): string =>
+  `mkdir -p "${directory}" && mount -t tmpfs -o size=${size},mode=0755 none "${directory}"`
+
+/** A shell line after which nothing can be written below a directory, for this namespace only. */
 export const readOnly = (directory: string): string =>
-  `mount --bind ${quote(directory)} ${quote(directory)} && mount -o remount,bind,ro ${quote(directory)}`
+  `mount --bind "${directory}" "${directory}" && mount -o remount,bind,ro "${directory}"`
 
 /**
  * An executable that runs `program` with its own arguments in a network and mounts of its own, which `lines` set up.

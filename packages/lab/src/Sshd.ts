@@ -46,7 +46,7 @@ export interface Options {
   /** Default VERBOSE: accepted keys, forwards that were refused. */
   readonly logLevel?: "INFO" | "VERBOSE" | "DEBUG1" | "DEBUG2" | "DEBUG3"
   /**
-   * Shell lines that give it, and its sessions, mounts of their own before it starts (see `Namespace`); they see its
+   * Shell lines that give it, and its sessions, mounts of their own before it starts (see `Namespace`); they know its
    * directory as `$1`. Root only.
    */
   readonly mounts?: ReadonlyArray<string>

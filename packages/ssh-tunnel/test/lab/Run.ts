@@ -2,7 +2,7 @@
 import * as Namespace from "@opencode-ai/ssh-lab/Namespace"
 import * as Opencode from "@opencode-ai/ssh-lab/Opencode"
 import * as Sshd from "@opencode-ai/ssh-lab/Sshd"
-import { Context, Effect, HashMap, Option, type Scope, Stream } from "effect"
+import { Context, Effect, HashMap, Option, Ref, type Scope, Stream } from "effect"
 import type { ConnectionError } from "../../src/ConnectionError.ts"
 import { Connections } from "../../src/Connections.ts"
 import type { ConnectionState } from "../../src/ConnectionState.ts"
@@ -67,17 +67,20 @@ const reach = Effect.fnUntraced(function*(
   note: (state: ConnectionState) => void
 ) {
   yield* connections.connect(id)
+  const { afterwards, during = "Connected" } = situation
+  const happened = yield* Ref.make(false)
+  const happens = Effect.fnUntraced(function*({ _tag }: ConnectionState) {
+    if (afterwards === undefined || _tag !== during || (yield* Ref.getAndSet(happened, true))) return
+    yield* afterwards
+  })
   const end = yield* connections.states.pipe(
     Stream.map(HashMap.get(id)),
     Stream.filter(Option.isSome),
     Stream.map(({ value }) => value),
-    Stream.tap((state) => {
-      note(state)
-      return state._tag === "Connected" ? situation.afterwards ?? Effect.void : Effect.void
-    }),
+    Stream.tap((state) => Effect.andThen(Effect.sync(() => note(state)), happens(state))),
     Stream.filter((state) =>
       state._tag === "Failed" || state._tag === "Reconnecting" || state._tag === "Disconnected" ||
-      (state._tag === "Connected" && situation.afterwards === undefined)
+      (state._tag === "Connected" && (afterwards === undefined || during !== "Connected"))
     ),
     Stream.runHead
   )

@@ -22,8 +22,9 @@ export interface Situation {
   readonly credentials?: Credentials
   /** Before anything is asked of the product. */
   readonly before?: (product: Product) => Effect.Effect<void, LabError>
-  /** What happens once the connection is up. */
+  /** What happens once the connection is up, or for the first time in the state `during`. */
   readonly afterwards?: Effect.Effect<void, LabError>
+  readonly during?: "Bootstrapping"
   /** What the product is asked for instead of a connection. */
   readonly ask?: (product: Product, profile: Profile) => Effect.Effect<unknown, ConnectionError, Scope.Scope>
   /** Names for what is different in each run: ports, and paths before what is below them. */
