@@ -240,6 +240,21 @@ describe.concurrent.each(Machine.shells)("ensure in %s", (_, shell) => {
       assert.strictEqual(machine.calls().filter((call) => call.startsWith("serve")).length, 1)
     }))
 
+  it.live("a slow server that nobody waited for is found once it listens", () =>
+    Effect.gen(function*() {
+      const machine = yield* Machine.make({ fake: { serve: "slow" } })
+      yield* machine.runUntilServed(shell)
+      const { pid } = machine.served()
+      machine.listen()
+      // Another client sees the open port first and only looks: the port wants a password.
+      const look = yield* machine.run(shell, { action: "look" }).pipe(
+        Effect.repeat({ until: ({ result }) => result?.server !== null })
+      )
+      assert.strictEqual(look.result?.server?.pid, pid)
+      assert.strictEqual(look.result?.server?.password, "pass_word-123")
+      assert.strictEqual((yield* machine.run(shell, { action: "status" })).result?.server?.pid, pid)
+    }))
+
   it.live("stops a server that does not listen yet", () =>
     Effect.gen(function*() {
       const machine = yield* Machine.make({ fake: { serve: "slow" } })
