@@ -17,11 +17,12 @@ import { commandFor, ensurePrograms } from "./setup/system.mjs"
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const isCI = ["1", "true"].includes(process.env.CI ?? "")
 
-/** What the live tests use beside sshd; a browser only where it was asked for. */
-const testPrograms = (args) => {
-  const programs = ["ssh", "sshd", "shellcheck", "bash", "dash", "zsh", "fish", "tcsh"]
-  return isCI || args.includes("--chromium") ? [...programs, "chromium"] : programs
-}
+/** What the live tests use beside sshd. CI has all of it; a person's machine only what does not change it. */
+const testPrograms = (args) => [
+  ...["ssh", "sshd", "shellcheck", "bash", "dash", "zsh", "fish", "tcsh"],
+  ...isCI ? ["busybox", "mksh", "ksh", "mawk", "gawk", "original-awk", "ip"] : [],
+  ...isCI || args.includes("--chromium") ? ["chromium"] : []
+]
 
 /**
  * The tasks: the script (none: just set up), what it cannot do without, and what it can only skip things without. The demo with a host

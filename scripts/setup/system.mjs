@@ -31,6 +31,15 @@ const programs = {
   zsh: { names: ["zsh"], packages: { apt: "zsh", dnf: "zsh", pacman: "zsh", apk: "zsh", brew: "zsh" } },
   fish: { names: ["fish"], packages: { apt: "fish", dnf: "fish", pacman: "fish", apk: "fish", brew: "fish" } },
   tcsh: { names: ["tcsh"], packages: { apt: "tcsh", dnf: "tcsh", pacman: "tcsh", apk: "tcsh", brew: "tcsh" } },
+  // The remote script is tested with each of these shells and tools.
+  busybox: { names: ["busybox"], packages: { apt: "busybox", dnf: "busybox", pacman: "busybox", apk: "busybox" } },
+  mksh: { names: ["mksh"], packages: { apt: "mksh", dnf: "mksh", pacman: "mksh", apk: "mksh", brew: "mksh" } },
+  ksh: { names: ["ksh"], packages: { apt: "ksh", dnf: "ksh", pacman: "ksh", apk: "loksh", brew: "ksh93" } },
+  mawk: { names: ["mawk"], packages: { apt: "mawk", dnf: "mawk", apk: "mawk", brew: "mawk" } },
+  gawk: { names: ["gawk"], packages: { apt: "gawk", dnf: "gawk", pacman: "gawk", apk: "gawk", brew: "gawk" } },
+  "original-awk": { names: ["original-awk"], packages: { apt: "original-awk" } },
+  // Network namespaces.
+  ip: { names: ["ip"], packages: { apt: "iproute2", dnf: "iproute", pacman: "iproute2", apk: "iproute2" } },
   chromium: {
     names: ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"],
     packages: { apt: "chromium", dnf: "chromium", pacman: "chromium", apk: "chromium", brew: "--cask chromium" }
