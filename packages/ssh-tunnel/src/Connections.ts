@@ -18,13 +18,21 @@ import {
   Stream,
   SubscriptionRef
 } from "effect"
+import { Bootstrap } from "./Bootstrap.ts"
 import type { ConnectionError } from "./ConnectionError.ts"
 import { type Connected, ConnectionState } from "./ConnectionState.ts"
 import type { Credentials } from "./Credentials.ts"
+import { CredentialStore } from "./CredentialStore.ts"
+import { Discovery } from "./Discovery.ts"
 import * as Sessions from "./internal/session.ts"
-import type { ProfileId } from "./Profile.ts"
+import { LocalHost } from "./LocalHost.ts"
+import { LocalPorts } from "./LocalPorts.ts"
+import { LoopbackHttp } from "./LoopbackHttp.ts"
+import { MemoryTunnels } from "./MemoryTunnels.ts"
+import type { Profile, ProfileId } from "./Profile.ts"
 import { ProfileRepo } from "./ProfileRepo.ts"
 import { reconnect, Timing } from "./Schedules.ts"
+import { ServerInfo } from "./ServerInfo.ts"
 import { ConnectionClosed, TransportError } from "./TransportError.ts"
 
 /** The states of all profiles that were ever connected in this process; others are `Disconnected`. */
@@ -77,6 +85,36 @@ export class Connections extends Context.Service<Connections, {
 }>()("@opencode-ai/ssh-tunnel/Connections") {
   static readonly layerMock = (service: Partial<Connections["Service"]>): Layer.Layer<Connections> =>
     Layer.mock(Connections, service)
+
+  /**
+   * The real connections over nothing: tunnels, servers and profiles of the
+   * test, no ssh, no network, no files. Time is the test's (`TestClock`);
+   * {@link MemoryTunnels} cuts connections.
+   */
+  static readonly layerMemory = (world: {
+    readonly profiles: ReadonlyArray<Profile>
+    /** What discovery finds behind every forward. */
+    readonly server?: ServerInfo
+    readonly localPort?: number
+  }): Layer.Layer<Connections | MemoryTunnels | ProfileRepo> => {
+    const server = world.server ??
+      new ServerInfo({ generation: "v1", version: "1.18.33", path: "/global/health", secured: true })
+    return Connections.layerNoDeps.pipe(
+      Layer.provide([
+        Discovery.layerMock({ find: () => Effect.succeed(server) }),
+        Bootstrap.layerMock({}),
+        LoopbackHttp.layerMock({
+          get: () => Effect.succeed({ status: 200, headers: {}, body: "", truncated: false }),
+          hold: () => Effect.never
+        }),
+        CredentialStore.layerMemory(),
+        LocalPorts.layerMemory(),
+        LocalHost.layerMock()
+      ]),
+      Layer.provideMerge(MemoryTunnels.layer(world.localPort === undefined ? {} : { localPort: world.localPort })),
+      Layer.provideMerge(ProfileRepo.layerMemory(world.profiles))
+    )
+  }
 
   /** Needs Tunnel, Discovery, Bootstrap, ProfileRepo, CredentialStore, LocalPorts, LoopbackHttp and LocalHost. */
   static readonly layerNoDeps = Layer.effect(
