@@ -73,7 +73,10 @@ const section = (path: ReadonlyArray<string>, doc: HelpDoc): string =>
   ].join("\n\n")
 
 const exitCodes: ReadonlyArray<readonly [string, string]> = [
-  [String(ExitCode.ok), "Done. For `connect`: a clean end by Ctrl-C, SIGTERM or SIGHUP, or `--once` and connected"],
+  [
+    String(ExitCode.ok),
+    "Done. For `connect`: a clean end by Ctrl-C, SIGTERM or SIGHUP, or `--once` and connected. For `doctor`: no step has failed; warnings do not count"
+  ],
   [String(ExitCode.unexpected), "A fault of the program itself"],
   [String(ExitCode.usage), "Wrong usage"],
   ["10", "`ConfigurationError`: something on this machine is set up in a way that cannot work"],
@@ -139,6 +142,8 @@ know. With \`connect --json -- CMD\`, the output of CMD goes to stderr.
 | \`{"type":"host","host","file","line"}\` | \`hosts\` |
 | \`{"type":"server","at","profile","status","server"}\` | \`server status\` (\`running\`, \`none\`) and \`stop\` (\`stopped\`); \`server\` is \`null\` when there is none |
 | \`{"type":"log","profile","line"}\` | \`server log\` |
+| \`{"type":"step","at","profile","step":{"id","title","status","detail","durationMs","error"?}}\` | \`doctor\`, for each step as soon as it is decided. \`status\` is \`ok\`, \`failed\`, \`warning\` or \`skipped\` |
+| \`{"type":"examination","at","profile","status","warnings","durationMs","failed","error"?}\` | \`doctor\`, at last: \`status\` is \`ok\` or \`failed\`, \`failed\` the id of the first step that failed or \`null\`, and \`error\` its error |
 
 An error, also in the states \`Failed\` and \`Reconnecting\`, is
 \`{"_tag","reason":{"_tag",…},"message","retryable","remedy":{"text","command"?}}\`; wrong usage has the \`_tag\` \`UsageError\`.

@@ -27,8 +27,6 @@ interface Step {
   readonly since: number
 }
 
-const frames = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"]
-
 const unsecured =
   "this server has no password. Every local user of the remote machine can use it, and so can web pages in your " +
   "browser. Start it with OPENCODE_SERVER_PASSWORD set, or let bootstrap start one."
@@ -57,7 +55,7 @@ export const human = Effect.fn("ConnectView.human")(function*(options: HumanOpti
     const now = yield* Clock.currentTimeMillis
     const { since, text } = current.value
     yield* output.status(
-      `${frames[frame % frames.length]} ${text(now)}  ${StateText.ofElapsed(now - since)}`
+      `${StateText.frames[frame % StateText.frames.length]} ${text(now)}  ${StateText.ofElapsed(now - since)}`
     )
   })
 

@@ -6,6 +6,7 @@ import type { Bootstrap } from "@opencode-ai/ssh-tunnel/Bootstrap"
 import type { ConnectionError } from "@opencode-ai/ssh-tunnel/ConnectionError"
 import type { Connections } from "@opencode-ai/ssh-tunnel/Connections"
 import type { Credentials } from "@opencode-ai/ssh-tunnel/Credentials"
+import type { Doctor } from "@opencode-ai/ssh-tunnel/Doctor"
 import type { Door } from "@opencode-ai/ssh-tunnel/Door"
 import type { Profile } from "@opencode-ai/ssh-tunnel/Profile"
 import type { ProfileRepo } from "@opencode-ai/ssh-tunnel/ProfileRepo"
@@ -21,6 +22,8 @@ export class Engine extends Context.Service<Engine, {
   readonly sshConfig: Layer.Layer<SshConfig, ConnectionError>
   /** Tunnels and remote servers, for the `server` commands. */
   readonly remote: Layer.Layer<Tunnel | Bootstrap, ConnectionError>
+  /** The doctor. */
+  readonly doctor: Layer.Layer<Doctor, ConnectionError>
   /**
    * Connections that know exactly this profile, saved or not, and the
    * credentials that the user gave for its server.

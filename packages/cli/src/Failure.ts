@@ -14,7 +14,7 @@ import * as Sanitize from "./Sanitize.ts"
 const tailLines = 12
 
 /** The texts that a reason keeps for a person to look at: the remote log, what ssh or a command printed. */
-const details = (error: ConnectionError): ReadonlyArray<string> => {
+export const details = (error: ConnectionError): ReadonlyArray<string> => {
   const reason = error.reason
   const text = "log" in reason
     ? reason.log

@@ -6,6 +6,7 @@ import type { RemoteServer } from "@opencode-ai/ssh-tunnel/Bootstrap"
 import { type ConnectionError, describe } from "@opencode-ai/ssh-tunnel/ConnectionError"
 import { ConnectionState } from "@opencode-ai/ssh-tunnel/ConnectionState"
 import { Port } from "@opencode-ai/ssh-tunnel/Destination"
+import { type DoctorStep, StepId, StepStatus } from "@opencode-ai/ssh-tunnel/DoctorStep"
 import { Lifetime, Profile } from "@opencode-ai/ssh-tunnel/Profile"
 import { Console, DateTime, Effect, Schema } from "effect"
 
@@ -84,8 +85,46 @@ export const LogLine = Schema.Struct({
   line: Schema.String
 })
 
+const StepJson = Schema.Struct({
+  id: StepId,
+  title: Schema.String,
+  status: StepStatus,
+  detail: Schema.String,
+  durationMs: Schema.Int,
+  error: Schema.optionalKey(ErrorJson)
+})
+
+/** `doctor`: a step, as soon as it is decided. */
+export const StepLine = Schema.Struct({
+  type: Schema.tag("step"),
+  at: Instant,
+  profile: Schema.String,
+  step: StepJson
+})
+
+/** `doctor`: the last line, when every step was told. `failed` and `error` are those of the first step that failed. */
+export const ExaminationLine = Schema.Struct({
+  type: Schema.tag("examination"),
+  at: Instant,
+  profile: Schema.String,
+  status: Schema.Literals(["ok", "failed"]),
+  warnings: Schema.Int,
+  durationMs: Schema.Int,
+  failed: Schema.NullOr(StepId),
+  error: Schema.optionalKey(ErrorJson)
+})
+
 /** Every line that `--json` may print. */
-export const Line = Schema.Union([StateLine, ErrorLine, ProfileLine, HostLine, ServerLine, LogLine])
+export const Line = Schema.Union([
+  StateLine,
+  ErrorLine,
+  ProfileLine,
+  HostLine,
+  ServerLine,
+  LogLine,
+  StepLine,
+  ExaminationLine
+])
 export type Line = typeof Line.Type
 
 const encode = Schema.encodeSync(Line)
@@ -110,6 +149,16 @@ const encodeState = Schema.encodeSync(ConnectionState)
 export const stateJson = (state: ConnectionState): (typeof StateLine.Type)["state"] => ({
   ...toJson(encodeState(state)) as Record<string, Schema.Json> & { readonly _tag: string },
   ...("error" in state ? { error: errorJson(state.error) } : undefined)
+})
+
+/** A step of an examination in the form of the lines. */
+export const stepJson = ({ error, ...step }: DoctorStep): typeof StepJson.Type => ({
+  id: step.id,
+  title: step.title,
+  status: step.status,
+  detail: step.detail,
+  durationMs: step.durationMs,
+  ...(error === undefined ? undefined : { error: errorJson(error) })
 })
 
 /** What may be told about a remote server. */

@@ -3,6 +3,7 @@ import { CredentialStore } from "@opencode-ai/ssh-tunnel/CredentialStore"
 import { LocalPorts } from "@opencode-ai/ssh-tunnel/LocalPorts"
 import {
   layerConnections,
+  layerDoctor,
   layerPlatform,
   layerProfiles,
   layerRemote,
@@ -19,6 +20,7 @@ const layerEngine = Layer.succeed(
     profiles: layerProfiles,
     sshConfig: layerSshConfig,
     remote: layerRemote,
+    doctor: layerDoctor,
     connections: (profile, credentials) =>
       layerConnections.pipe(
         Layer.provide([

@@ -49,6 +49,9 @@ export const ofServer = (state: Connected): string =>
     }`
   )
 
+/** The pictures of the spinner, each shown for a tenth of a second. */
+export const frames = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"]
+
 /** Time spent, for a person: tenths of a second below a minute. */
 export const ofElapsed = (millis: number): string => {
   const seconds = millis / 1000

@@ -5,6 +5,7 @@ import type { ConnectionError } from "@opencode-ai/ssh-tunnel/ConnectionError"
 import { Connections, type ServerEndpoint, type States } from "@opencode-ai/ssh-tunnel/Connections"
 import { type Connected, ConnectionState } from "@opencode-ai/ssh-tunnel/ConnectionState"
 import type { Credentials } from "@opencode-ai/ssh-tunnel/Credentials"
+import { Doctor } from "@opencode-ai/ssh-tunnel/Doctor"
 import { Door } from "@opencode-ai/ssh-tunnel/Door"
 import { noBootstrap, Profile, type ProfileId } from "@opencode-ai/ssh-tunnel/Profile"
 import type { ProfileProblem } from "@opencode-ai/ssh-tunnel/ProfileFile"
@@ -138,6 +139,7 @@ export interface World {
   readonly door?: Layer.Layer<Door>
   readonly tunnel?: Layer.Layer<Tunnel>
   readonly bootstrap?: Layer.Layer<Bootstrap>
+  readonly doctor?: Layer.Layer<Doctor>
   readonly env?: Readonly<Record<string, string>>
   /** Whether stdout and stderr are terminals. */
   readonly terminal?: boolean
@@ -170,6 +172,7 @@ export const makeWorld = Effect.fnUntraced(function*(world: World = {}) {
       profiles: Layer.succeed(ProfileRepo, repo),
       sshConfig: SshConfig.layerMock({ hosts: () => Effect.succeed(hosts) }),
       remote: Layer.merge(world.tunnel ?? Tunnel.layerMock({}), world.bootstrap ?? Bootstrap.layerMock({})),
+      doctor: world.doctor ?? Doctor.layerMock({}),
       connections: (profile, credentials) =>
         Layer.merge(fakeConnections(world.script ?? { states: [] }, asked)(profile, credentials), door)
     })

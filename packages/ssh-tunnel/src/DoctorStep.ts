@@ -6,7 +6,7 @@ import { ConnectionError } from "./ConnectionError.ts"
 export const titles = {
   "ssh": "ssh is installed",
   "config": "The ssh config is valid",
-  "parameters": "What ssh will do is clear",
+  "parameters": "Effective parameters",
   "name": "The host name resolves",
   "port": "The ssh port answers",
   "host-key": "The host key is known",

@@ -29,7 +29,8 @@ export const isDone = (log: SshLog, step: ChainStep): boolean => {
   switch (step) {
     case "name":
       // Names behind a jump host are its business; it tells of them by whether the next port answers.
-      return !isBefore(isProxied(log) ? target : log.connections.at(-1) ?? target, "connecting")
+      return !isBefore(target, "identified") ||
+        (!isProxied(log) && !isBefore(log.connections.at(-1) ?? target, "connecting"))
     case "port":
       return !isBefore(target, "identified")
     case "host-key":
@@ -46,7 +47,9 @@ const each = (log: SshLog, text: (connection: Connection) => string | undefined)
   const met = chain(log).filter((connection) => nameOf(connection) !== "")
   return lines(met.map((connection) => {
     const said = text(connection) ?? ""
-    return said === "" || met.length === 1 ? said : `${nameOf(connection)}: ${said}`
+    return said === "" || (met.length === 1 && connection === log.connections[0])
+      ? said
+      : `${nameOf(connection)}: ${said}`
   }))
 }
 
