@@ -32,8 +32,8 @@ const desktop = Effect.gen(function*() {
   return { workstation, asked, environment }
 })
 
-/** Connects, and returns the reason why it failed; nobody may have been asked, and it may not have taken long. */
-const reason = Effect.fnUntraced(function*(options: SshClient.Options, fields: Partial<Workstation.Fields> = {}) {
+/** Connects, and returns the error; nobody may have been asked, and it may not have taken long. */
+const failure = Effect.fnUntraced(function*(options: SshClient.Options, fields: Partial<Workstation.Fields> = {}) {
   const client = yield* SshClient.make(options)
   const server = yield* FakeServer.http(FakeServer.v1("1.18.33"))
   const { asked, workstation } = yield* desktop
@@ -47,8 +47,13 @@ const reason = Effect.fnUntraced(function*(options: SshClient.Options, fields: P
   assert.isFalse(Fs.existsSync(asked), "somebody was asked")
   const [alone] = yield* Effect.timed(client.ssh("-o", "BatchMode=yes", "box", "true"))
   assert.isBelow(Duration.toMillis(took), Math.max(atOnce, timesSsh * Duration.toMillis(alone)))
-  assert.isFalse(error.retryable)
   assert.deepStrictEqual(yield* workstation.sshProcesses, [])
+  return error
+})
+
+const reason = Effect.fnUntraced(function*(options: SshClient.Options, fields: Partial<Workstation.Fields> = {}) {
+  const error = yield* failure(options, fields)
+  assert.isFalse(error.retryable)
   if (error.reason._tag !== "InteractionRequired") return assert.fail(String(error))
   return error.reason
 })
@@ -130,6 +135,20 @@ describe.skipIf(!Sshd.available)("where ssh would ask", () => {
       const target = yield* Sshd.make()
       const found = yield* reason({ hosts: { jump, box: { sshd: target, lines: ["ProxyJump jump"] } } })
       assert.deepStrictEqual([found.what, found.hop], ["password", "jump"])
+    }))
+
+  it.live("an ssh that the user's ProxyCommand runs, which our config does not reach", () =>
+    Effect.gen(function*() {
+      const [jump, target] = yield* Effect.all([Sshd.make(), Sshd.make()], { concurrency: "unbounded" })
+      const key = yield* lockedKey(jump)
+      const jumps = yield* SshClient.make({ hosts: { jump: { sshd: jump, identityFile: key.file } } })
+      const error = yield* failure({
+        hosts: { box: { sshd: target, lines: [`ProxyCommand ssh -F ${jumps.configFile} -W %h:%p jump`] } }
+      })
+      if (error.reason._tag !== "ProxyJumpFailed") return assert.fail(String(error))
+      assert.strictEqual(error.reason.problem, "proxy-command")
+      assert.include(error.message, "Permission denied")
+      assert.deepStrictEqual([yield* jump.authentications, yield* target.authentications], [0, 0])
     }))
 
   it.live("the user's own wishes to be asked do not count", () =>

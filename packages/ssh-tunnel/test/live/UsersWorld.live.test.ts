@@ -59,29 +59,20 @@ describe.skipIf(!Sshd.available)("the user's ssh config", () => {
       assert.isFalse(yield* Port.isListening(free))
     }))
 
-  it.live("ControlMaster, ControlPersist and ControlPath: no master of the user is made", () =>
+  it.live("ControlMaster, ControlPersist and ControlPath: no master of the user is made, on a jump host neither", () =>
     Effect.gen(function*() {
       const remote = yield* machine
-      // Among the watched files: a socket that appears there fails the test.
-      const { box, workstation } = yield* boxWith(remote, [
-        "ControlMaster auto",
-        "ControlPersist yes",
-        "ControlPath %d/unused"
-      ])
+      const jump = yield* Sshd.make()
       const sockets = yield* TempDirectory.make()
-      const { box: persistent, client } = yield* boxWith(remote, [
-        "ControlMaster auto",
-        "ControlPersist yes",
-        `ControlPath ${sockets}/%C`
-      ])
-      yield* persistent.connected
+      const shared = ["ControlMaster auto", "ControlPersist yes", `ControlPath ${sockets}/%C`]
+      const { box, client, workstation } = yield* boxWith(remote, [...shared, "ProxyJump jump"], {
+        hosts: { jump: { sshd: jump, lines: shared } }
+      })
       yield* box.connected
-      assert.strictEqual((yield* workstation.masters).length, 2)
       assert.deepStrictEqual(Fs.readdirSync(sockets), [])
-      yield* persistent.disconnect
       yield* box.disconnect
       assert.deepStrictEqual(yield* workstation.sshProcesses, [])
-      assert.notStrictEqual((yield* client.ssh("-O", "check", "box")).code, 0)
+      for (const host of ["box", "jump"]) assert.notStrictEqual((yield* client.ssh("-O", "check", host)).code, 0)
     }))
 
   it.live("a living master of the user is neither used nor ended", () =>
