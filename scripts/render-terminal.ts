@@ -13,7 +13,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { picture, recording } from "./lib/terminal.ts"
 
-const columns = 100
+const columns = 108
 
 /** Runs the command in a terminal of `columns` columns, and returns what it wrote there. */
 const record = (command: string): string => {
