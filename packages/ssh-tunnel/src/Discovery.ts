@@ -86,8 +86,11 @@ export class Discovery extends Context.Service<Discovery, {
           const silent = candidates.filter(({ path }) => heard.every((answer) => answer.path !== path))
           const all = [...heard, ...silent.map(({ path }) => ({ path, verdict: Verdict.Silent() }))]
           const waited = Math.round(Number((yield* Clock.monotonicTimeNanos) - began) / 1e6)
+          const speaksTls = mayBeRejected(all) && (yield* http.speaksTls(localPort).pipe(
+            Effect.timeoutOrElse({ duration: timing.tls, orElse: () => Effect.succeed(false) })
+          ))
           return yield* new DiscoveryError({
-            reason: conclude(all, { remotePort, authorized: authorization !== undefined, waited })
+            reason: conclude(all, { remotePort, authorized: authorization !== undefined, waited, speaksTls })
           })
         })
 

@@ -29,9 +29,10 @@ export class NoAnswer extends Schema.TaggedError<NoAnswer>()("NoAnswer", {
   detail: Schema.optionalKey(Schema.String)
 }) implements Explained {
   override get message() {
-    return `Port ${this.remotePort} of the remote machine accepts connections but gave no HTTP answer within ${
-      Math.round(this.waited / 1000)
-    } s${this.detail === undefined ? "" : ` (${this.detail})`}`
+    const seconds = Math.round(this.waited / 1000)
+    const within = seconds === 0 ? "" : ` within ${seconds} s`
+    const detail = this.detail === undefined ? "" : ` (${this.detail})`
+    return `Port ${this.remotePort} of the remote machine accepts connections but gave no HTTP answer${within}${detail}`
   }
   get retryable() {
     return true

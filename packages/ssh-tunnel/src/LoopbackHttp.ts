@@ -49,6 +49,11 @@ export interface LoopbackReply {
 export class LoopbackHttp extends Context.Service<LoopbackHttp, {
   readonly get: (request: LoopbackRequest) => Effect.Effect<LoopbackResponse, LoopbackHttpError>
   /**
+   * Whether what listens on this port answers the first message of TLS by one of TLS. For a server that closes every
+   * plain request: many TLS servers do so, without a word.
+   */
+  readonly speaksTls: (port: number) => Effect.Effect<boolean>
+  /**
    * Makes the request on a connection of its own and keeps that connection idle
    * afterwards. The returned effect completes when the other end closes it:
    * through a forward a dying server's FIN arrives within some 40 ms.

@@ -30,6 +30,8 @@ export interface Timings {
   readonly discovery: Duration.Duration
   /** After connections through a forward were closed unanswered, for sshd's word about them: it comes by another way, within some 10 ms. */
   readonly rejectionGrace: Duration.Duration
+  /** For a server that closes every connection without a word to say hello in TLS, which tells why. */
+  readonly tls: Duration.Duration
   /** From the first valid answer until the twin request without a password must have told whether one is needed. */
   readonly securedGrace: Duration.Duration
   /** The whole remote command of bootstrap. */
@@ -75,6 +77,7 @@ const defaults: Timings = {
   query: Duration.seconds(10),
   discovery: Duration.seconds(10),
   rejectionGrace: Duration.millis(250),
+  tls: Duration.seconds(1),
   securedGrace: Duration.seconds(1),
   bootstrap: Duration.seconds(30),
   scriptMargin: Duration.seconds(3),

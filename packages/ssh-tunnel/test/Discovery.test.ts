@@ -53,6 +53,7 @@ const withAnswers = <A, E>(
   Effect.gen(function*() {
     const log = yield* Ref.make<Log>({ sent: [], interrupted: [] })
     const http = LoopbackHttp.layerMock({
+      speaksTls: () => Effect.succeed(false),
       get: Effect.fnUntraced(function*(request) {
         const name = request.authorization === undefined ? request.path : `${request.path}!`
         yield* Ref.update(log, ({ interrupted, sent }) => ({ interrupted, sent: [...sent, name] }))
@@ -422,6 +423,11 @@ layer(Real, { excludeTestServices: true })("real servers", (it) => {
       assert.isTrue(ssh._tag === "NotAnOpencodeServer" && ssh.detail.includes("SSH-2.0-OpenSSH_9.2p1"))
       const tls = yield* spoken((socket) => socket.once("data", () => socket.end(Uint8Array.of(21, 3, 1, 0, 2, 2, 70))))
       assert.isTrue(tls._tag === "NotAnOpencodeServer" && tls.detail.includes("does not speak HTTP"))
+      // A TLS server that closes without a word what is not TLS: only its own protocol gets an answer.
+      const wantsTls = yield* spoken((socket) =>
+        socket.once("data", (bytes) => socket.end(bytes[0] === 22 ? Uint8Array.of(21, 3, 3, 0, 2, 2, 40) : ""))
+      )
+      assert.isTrue(wantsTls._tag === "NotAnOpencodeServer" && wantsTls.detail === "it wants TLS (https)")
       const hangsUp = yield* spoken((socket) => socket.destroy())
       assert.isTrue(hangsUp._tag === "NoAnswer" && hangsUp.waited < 10_000)
     }))

@@ -108,6 +108,9 @@ const judgeJson = ({ generation, path }: Candidate, json: unknown): Verdict => {
   return Verdict.Foreign({ kind: "json", detail: `the JSON of ${path} is not a health answer of OpenCode` })
 }
 
+/** Of a server that is there for TLS only. */
+export const wantsTls = "it wants TLS (https)"
+
 /** Judges the answer to `GET candidate.path`. Fields beyond the contract are ignored. */
 export const judge = (candidate: Candidate, response: LoopbackResponse): Verdict => {
   const { body, headers, status, truncated } = response
@@ -116,6 +119,11 @@ export const judge = (candidate: Candidate, response: LoopbackResponse): Verdict
   if (status >= 300 && status < 400) {
     return Verdict.Foreign({ kind: "redirect", detail: `it redirects ${candidate.path} (status ${status})` })
   }
+  if (status === 426) {
+    return Verdict.Foreign({ kind: "other", detail: `${candidate.path} wants another protocol (status 426)` })
+  }
+  // What web servers answer to a plain request on their TLS port.
+  if (status === 400 && /\bHTTPS\b/i.test(body)) return Verdict.NotHttp({ detail: wantsTls })
   if (status < 200 || status >= 300) return Verdict.Status({ status })
   const type = (headers["content-type"] ?? "").split(";")[0]?.trim().toLowerCase() ?? ""
   if (type === "text/html") return Verdict.Foreign({ kind: "page", detail: describePage(body) })
@@ -142,6 +150,8 @@ export interface Round {
   readonly authorized: boolean
   /** Milliseconds since its beginning. */
   readonly waited: number
+  /** Whether it was seen to speak TLS; asked only when every connection was closed. */
+  readonly speaksTls?: boolean
 }
 
 /** Statuses of a server that may give another answer soon. */
@@ -159,7 +169,7 @@ const foreignKinds: ReadonlyArray<ForeignKind> = ["page", "json", "redirect", "o
  * 1. A 401: the server wants a password, whatever else it answered.
  * 2. A health answer that says "not healthy".
  * 3. A temporary status (5xx, 408, 425, 429): OpenCode 2 answers so while it starts.
- * 4. Bytes that are not HTTP: OpenCode never sends those.
+ * 4. Bytes that are not HTTP, or TLS: OpenCode never speaks so.
  * 5. Silence or a closed connection: what is missing might have been the valid
  *    answer, so it is not yet "another server", which is never tried again.
  * 6. A complete answer that is not OpenCode's: web pages first, as their title
@@ -168,7 +178,7 @@ const foreignKinds: ReadonlyArray<ForeignKind> = ["page", "json", "redirect", "o
  * 8. Nothing but 404: a web server without any health endpoint.
  */
 export const conclude = (answers: ReadonlyArray<Answer>, round: Round): DiscoveryReason => {
-  const { authorized, remotePort, waited } = round
+  const { authorized, remotePort, speaksTls = false, waited } = round
   const sorted = Array.sort(answers, Order.mapInput(Order.Number, (answer: Answer) => position(answer.path)))
   const all = <Tag extends Verdict["_tag"]>(tag: Tag) =>
     sorted.flatMap(({ path, verdict }) =>
@@ -186,6 +196,8 @@ export const conclude = (answers: ReadonlyArray<Answer>, round: Round): Discover
 
   const notHttp = all("NotHttp")[0]
   if (notHttp !== undefined) return new NotAnOpencodeServer({ remotePort, detail: notHttp.verdict.detail })
+
+  if (speaksTls) return new NotAnOpencodeServer({ remotePort, detail: wantsTls })
 
   const closed = all("Closed")[0]
   const silent = all("Silent")

@@ -122,6 +122,30 @@ const hold = Effect.fn("LoopbackHttp.hold")(function*(request: LoopbackRequest) 
   return { response, closed: Deferred.await(closed) }
 })
 
+/** A client's first message of TLS 1.2 without extensions (RFC 5246 §7.4.1.2), in its record. */
+const clientHello = (() => {
+  const random = new Uint8Array(32)
+  const cipherSuites = [0x00, 0x04, 0xc0, 0x2f, 0x00, 0x9c]
+  const body = [0x03, 0x03, ...random, 0x00, ...cipherSuites, 0x01, 0x00]
+  return Uint8Array.from([0x16, 0x03, 0x01, 0x00, body.length + 4, 0x01, 0x00, 0x00, body.length, ...body])
+})()
+
+/** The two kinds of record that may come back: a handshake or an alert; then the major version of every TLS. */
+const isTlsRecord = (bytes: Uint8Array): boolean => (bytes[0] === 0x16 || bytes[0] === 0x15) && bytes[1] === 0x03
+
+const speaksTls = (port: number): Effect.Effect<boolean> =>
+  Effect.callback((resume) => {
+    const socket = Net.connect({ host: address, port })
+    const answer = (value: boolean) => {
+      socket.destroy()
+      resume(Effect.succeed(value))
+    }
+    socket.once("connect", () => socket.write(clientHello))
+    socket.once("data", (bytes: Uint8Array) => answer(isTlsRecord(bytes)))
+    socket.on("error", () => answer(false)).once("end", () => answer(false)).once("close", () => answer(false))
+    return Effect.sync(() => socket.destroy())
+  })
+
 const text = (status: number, body: string): LoopbackReply => ({
   status,
   headers: { "content-type": "text/plain; charset=utf-8" },
@@ -209,7 +233,7 @@ const make = Effect.gen(function*() {
     return { port }
   })
 
-  return LoopbackHttp.of({ get, hold, serve })
+  return LoopbackHttp.of({ get, hold, serve, speaksTls })
 })
 
 /** See the module. */

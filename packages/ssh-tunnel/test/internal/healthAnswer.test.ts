@@ -120,6 +120,23 @@ describe("judge", () => {
     for (const status of [101, 400, 403, 407, 429, 500, 503, 999]) assert.strictEqual(tagOf(status), "Status")
   })
 
+  it("servers of other protocols than plain HTTP", () => {
+    const upgrade = verdictOf("/global/health", "Upgrade Required", { status: 426 })
+    assert.deepStrictEqual(
+      upgrade,
+      Verdict.Foreign({ kind: "other", detail: "/global/health wants another protocol (status 426)" })
+    )
+    // nginx and Go; but not any 400.
+    for (
+      const body of ["The plain HTTP request was sent to HTTPS port", "Client sent an HTTP request to an HTTPS server."]
+    ) {
+      assert.deepStrictEqual(
+        verdictOf("/health", body, { status: 400, headers: {} }),
+        Verdict.NotHttp({ detail: "it wants TLS (https)" })
+      )
+    }
+  })
+
   it("a web page is named by its title, on one line and of sane length", () => {
     const page = (title: string) => ({ headers: { "content-type": "text/html" }, body: `<TITLE a=b>${title}</TITLE>` })
     const detailOf = (title: string) => {
@@ -205,6 +222,12 @@ describe("conclude", () => {
     assert.isTrue(silent._tag === "NoAnswer" && silent.waited === 12 && silent.detail === undefined)
     const shut = conclude(everywhere(closed), round)
     assert.isTrue(shut._tag === "NoAnswer" && shut.detail === "a connection was closed: socket hang up")
+  })
+
+  it("TLS is another protocol, a closed connection alone may be a server that starts", () => {
+    const reason = conclude(everywhere(closed), { ...round, speaksTls: true })
+    assert.isTrue(reason._tag === "NotAnOpencodeServer" && reason.detail === "it wants TLS (https)")
+    assert.strictEqual(conclude(everywhere(closed), { ...round, speaksTls: false })._tag, "NoAnswer")
   })
 
   it("says which credentials were refused", () => {

@@ -5,6 +5,7 @@ import * as Process from "@opencode-ai/ssh-lab/Process"
 import { Deferred, Duration, Effect, Exit, Fiber, Layer, Redacted, Scope } from "effect"
 import * as Net from "node:net"
 import * as Path from "node:path"
+import * as Tls from "node:tls"
 import { fileURLToPath } from "node:url"
 import { LoopbackHttp, type LoopbackHttpError, type LoopbackReply } from "../../src/LoopbackHttp.ts"
 import { layer as nodeLayer } from "../../src/node/LoopbackHttp.ts"
@@ -175,6 +176,35 @@ layer(nodeLayer, { excludeTestServices: true })("get", (it) => {
       const server = yield* FakeServer.http({ "*": { body: {} } })
       yield* Effect.all(Array.from({ length: 20 }, () => get(server.port)), { concurrency: "unbounded" })
       assert.strictEqual(yield* server.connections, 20)
+    }))
+})
+
+layer(nodeLayer, { excludeTestServices: true })("speaksTls", (it) => {
+  it.effect("is true for a TLS server, with a certificate or not, and for nothing else", () =>
+    Effect.gen(function*() {
+      const { speaksTls } = yield* LoopbackHttp
+      const tls = yield* Effect.acquireRelease(
+        Effect.callback<Tls.Server>((resume) => {
+          const server = Tls.createServer().on("tlsClientError", () => {})
+          server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+        }),
+        (server) => Effect.sync(() => server.close())
+      )
+      assert.isTrue(yield* speaksTls((tls.address() as Net.AddressInfo).port))
+      const serverHello = yield* FakeServer.tcp((socket) => socket.once("data", () => socket.write("\x16\x03\x03")))
+      assert.isTrue(yield* speaksTls(serverHello.port))
+      const others: ReadonlyArray<Parameters<typeof FakeServer.tcp>[0]> = [
+        (socket) => socket.end(),
+        (socket) => socket.resetAndDestroy(),
+        (socket) => socket.write("SSH-2.0-OpenSSH_9.2p1\r\n"),
+        (socket) => socket.write("\x16")
+      ]
+      for (const speak of others) {
+        const { port } = yield* FakeServer.tcp(speak)
+        assert.isFalse(yield* speaksTls(port))
+      }
+      assert.isFalse(yield* speaksTls((yield* FakeServer.http({})).port))
+      assert.isFalse(yield* speaksTls(yield* Port.free))
     }))
 })
 
