@@ -6,6 +6,7 @@ import { established } from "./established.ts"
 import { forwarding } from "./forwarding.ts"
 import { hostKeys } from "./hostKeys.ts"
 import { jump } from "./jump.ts"
+import { local, otherSsh } from "./local.ts"
 import { network } from "./network.ts"
 import type { Group, Scenario } from "./Scenario.ts"
 
@@ -17,7 +18,9 @@ export const groups: ReadonlyArray<Group> = [
   forwarding,
   discovery,
   bootstrap,
-  established
+  established,
+  local,
+  otherSsh
 ]
 
 export const scenarios: ReadonlyArray<Scenario> = groups.flatMap((group) => group.scenarios)
