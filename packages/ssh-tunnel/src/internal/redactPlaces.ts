@@ -1,0 +1,388 @@
+/**
+ * Finds people and places in a text, and gives them pseudonyms: `user-1`,
+ * `host-1`, `ip-1`, `~` for a home directory. Names that we know are found
+ * wherever they stand; others where only a name can stand (before and after an
+ * `@`, in URLs and home directories, in ssh's own sentences), and addresses.
+ */
+import type { Span } from "./redactDecode.ts"
+import { marker } from "./redactPatterns.ts"
+
+/** Who and where; as `ssh` and the passwd file name them. */
+export interface Names {
+  readonly users: ReadonlyArray<string>
+  /** Names or addresses. */
+  readonly hosts: ReadonlyArray<string>
+  readonly homes: ReadonlyArray<string>
+  /** What else a person has named, e.g. profiles. */
+  readonly labels: ReadonlyArray<string>
+}
+
+type Kind = "user" | "host" | "ip" | "profile"
+
+interface Place extends Span {
+  readonly kind: Kind | "home" | "kept"
+  readonly name: string
+}
+
+/** Names that every machine has, or that stand for nobody. */
+const nobody: ReadonlySet<string> = new Set([
+  "root",
+  "localhost",
+  "nobody",
+  "git",
+  "opencode",
+  "user",
+  "username",
+  "host",
+  "hostname",
+  "master",
+  "linuxbrew",
+  "shared",
+  "public",
+  "none",
+  "null",
+  "undefined",
+  "unknown",
+  "any",
+  "*"
+])
+
+/** Words of ssh, of shells and of our own sentences: as names they are recognised only where nothing else can be meant. */
+const vocabulary: ReadonlySet<string> = new Set([
+  "agent",
+  "authentication",
+  "client",
+  "config",
+  "connection",
+  "debug1",
+  "default",
+  "error",
+  "forward",
+  "github",
+  "home",
+  "identity",
+  "internal",
+  "linux",
+  "local",
+  "login",
+  "network",
+  "openssh",
+  "password",
+  "port",
+  "profile",
+  "proxy",
+  "remote",
+  "server",
+  "session",
+  "shell",
+  "ssh",
+  "sshd",
+  "system",
+  "target",
+  "tests",
+  "tunnel",
+  "ubuntu",
+  "users",
+  "version",
+  "windows",
+  "workspace"
+])
+
+/** Words that are a part of other names: as names they are recognised only where they stand alone. */
+const words: ReadonlySet<string> = new Set([
+  "admin",
+  "backup",
+  "build",
+  "cloud",
+  "cluster",
+  "deploy",
+  "desktop",
+  "docker",
+  "gateway",
+  "guest",
+  "laptop",
+  "production",
+  "staging",
+  "vagrant",
+  "workstation"
+])
+
+/** Sites that everybody uses: no place of a person. */
+const publicSites = [
+  "anthropic.com",
+  "bun.sh",
+  "debian.org",
+  "example.com",
+  "github.com",
+  "githubusercontent.com",
+  "gitlab.com",
+  "google.com",
+  "googleapis.com",
+  "libssh.org",
+  "lysator.liu.se",
+  "models.dev",
+  "mozilla.org",
+  "nodejs.org",
+  "npmjs.com",
+  "npmjs.org",
+  "openai.com",
+  "opencode.ai",
+  "openrouter.ai",
+  "openssh.com",
+  "openssh.org",
+  "openssl.org",
+  "ubuntu.com",
+  "w3.org"
+]
+
+const isPublic = (name: string): boolean => publicSites.some((site) => name === site || name.endsWith(`.${site}`))
+
+const isLoopback = (address: string): boolean =>
+  /^(?:127\.|0\.0\.0\.0$|255\.255\.255\.255$)/.test(address) || /^[0:]+1?$/.test(address)
+
+const isIpv4 = (text: string): boolean =>
+  /^\d{1,3}(?:\.\d{1,3}){3}$/.test(text) && text.split(".").every((part) => Number(part) <= 255)
+
+const isIpv6 = (text: string): boolean => {
+  const [address = "", zone] = text.split("%")
+  if (zone !== undefined && !/^[\w.-]{1,32}$/.test(zone)) return false
+  const halves = address.split("::")
+  if (halves.length > 2 || address.length > 45 || !/\d/.test(address)) return false
+  const groups = halves.flatMap((half) => half === "" ? [] : half.split(":"))
+  const last = groups.at(-1) ?? ""
+  const count = groups.length + (isIpv4(last) ? 1 : 0)
+  return (halves.length === 2 ? count < 8 && count > 0 : count === 8) &&
+    groups.every((group, index) => /^[0-9a-fA-F]{1,4}$/.test(group) || (index === groups.length - 1 && isIpv4(group)))
+}
+
+const escaped = (name: string): string => name.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&")
+
+/** Not in the middle of a word; escapes of URLs and JSON end one. */
+const looseStart = String.raw`(?:(?<![A-Za-z0-9])|(?<=%[0-9A-Fa-f]{2}|\\[nrtbf]|\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}))`
+const looseEnd = "(?![A-Za-z0-9])"
+/** Not a part of a path, a file name or a compound either. */
+const strictStart = String.raw`(?<![\w./\\~+-])`
+const strictEnd = String.raw`(?![\w/\\~+-]|\.\w)`
+
+const anyOf = (names: ReadonlyArray<string>, start: string, end: string): RegExp | undefined =>
+  names.length === 0
+    ? undefined
+    : new RegExp(`${start}(?:${[...names].sort((a, b) => b.length - a.length).map(escaped).join("|")})${end}`, "gi")
+
+/** Names that were made ready for many texts. */
+export interface Places {
+  readonly kinds: ReadonlyMap<string, Kind>
+  readonly homes: RegExp | undefined
+  readonly loose: RegExp | undefined
+  readonly strict: RegExp | undefined
+  /** Numbers that are names already, so that no pseudonym is somebody's name. */
+  readonly taken: ReadonlySet<string>
+  /** In the order of their numbers. */
+  readonly seeds: ReadonlyArray<readonly [kind: Kind, name: string]>
+}
+
+const kindOfHost = (name: string): "ip" | "host" => isIpv4(name) || isIpv6(name) ? "ip" : "host"
+
+/** `[user@]host[:port]`, `[address]:port` → the host alone. */
+const bareHost = (text: string): string => {
+  const host = text.slice(text.lastIndexOf("@") + 1)
+  const bracketed = /^\[(.+)\](?::\d+)?$/.exec(host)?.[1]
+  return (bracketed ?? (isIpv6(host) ? host : host.replace(/:\d+$/, ""))).toLowerCase()
+}
+
+/** Makes names ready. */
+export const compile = ({ homes, hosts, labels, users }: Names): Places => {
+  const seeds: Array<readonly [Kind, string]> = []
+  const kinds = new Map<string, Kind>()
+  const add = (kind: Kind, given: string) => {
+    const name = given.toLowerCase()
+    if (name === "" || nobody.has(name) || isPublic(name) || isLoopback(name) || kinds.has(name)) return
+    kinds.set(name, kind)
+    seeds.push([kind, name])
+  }
+  for (const user of users) add("user", user)
+  for (const host of hosts) {
+    const name = bareHost(host)
+    add(kindOfHost(name), name)
+  }
+  // A machine is called by its first label as well.
+  for (const host of hosts) {
+    const name = bareHost(host)
+    const label = name.split(".")[0] ?? ""
+    if (kindOfHost(name) === "host" && label !== name && label.length >= 3 && !vocabulary.has(label)) add("host", label)
+  }
+  for (const label of labels) add("profile", label)
+  const names = [...kinds.keys()].filter((name) => name.length >= 3 && !vocabulary.has(name))
+  const isLoose = (name: string) => name.length >= 5 && !words.has(name)
+  return {
+    kinds,
+    seeds,
+    homes: anyOf(
+      [
+        ...new Set(homes.flatMap((home) => {
+          const path = home.replace(/[/\\]+$/, "")
+          return path.length < 4 ? [] : [path, path.replaceAll("\\", "\\\\"), path.replaceAll("\\", "/")]
+        }))
+      ],
+      String.raw`(?<![\w~.-])`,
+      String.raw`(?![\w-]|\.\w)`
+    ),
+    loose: anyOf(names.filter(isLoose), looseStart, looseEnd),
+    strict: anyOf(names.filter((name) => !isLoose(name)), strictStart, strictEnd),
+    taken: new Set(kinds.keys())
+  }
+}
+
+/** Gives out pseudonyms; one for the whole of a report. */
+export interface Pseudonyms {
+  readonly of: (kind: Kind, name: string) => string
+}
+
+/** Starts to count. */
+export const pseudonyms = ({ seeds, taken }: Places): Pseudonyms => {
+  const given = new Map<string, string>()
+  const counters = new Map<Kind, number>()
+  const of = (kind: Kind, name: string): string => {
+    const key = name.toLowerCase()
+    const known = given.get(key)
+    if (known !== undefined) return known
+    let number = counters.get(kind) ?? 0
+    do number++
+    while (taken.has(`${kind}-${number}`))
+    counters.set(kind, number)
+    given.set(key, `${kind}-${number}`)
+    return `${kind}-${number}`
+  }
+  for (const [kind, name] of seeds) of(kind, name)
+  return { of }
+}
+
+const userName = String.raw`[A-Za-z0-9_][\w.+$-]{0,63}`
+const hostName = String.raw`[A-Za-z0-9_](?:[\w.-]{0,252}[\w])?`
+
+/** Where only a user can stand; the first group stands before the name. */
+const userPlaces = [
+  new RegExp(
+    String
+      .raw`((?:/home|/Users|/u01/home|[A-Za-z]:\\{1,4}Users|[A-Za-z]:/Users)[/\\]{1,4})([^\s/\\:"'<>|;,()[\]{}*$~]{1,64})`,
+    "g"
+  ),
+  new RegExp(String.raw`((?:Authenticating to \S{1,300} as |for user |user ')'?)(${userName})(?=')`, "g"),
+  new RegExp(String.raw`(^user )(${userName})(?=\r?$)`, "gm"),
+  new RegExp(String.raw`((?:^|[\s"'])(?:USER|LOGNAME|USERNAME)=["']?)(${userName})(?![\w/])`, "g"),
+  new RegExp(String.raw`((?<![\w-])-l )(${userName})(?=\s|$)`, "g"),
+  new RegExp(String.raw`("(?:user|username|userName|login|logname)" ?: ?")(${userName})(?=")`, "g")
+]
+
+/** Where only a host can stand. */
+const hostPlaces = [
+  new RegExp(
+    String
+      .raw`((?:Connecting to|connect to host|Authenticated to|Authenticating to|Timeout, server|resolve hostname|[Cc]onnection to|[Cc]onnect to(?: address)?|closed by|reset by|Host) '?\[?)(${hostName})(?=\]?(?:'|:\d| \[| \(| port |: Name| is known| not responding| closed|: [A-Za-z]))`,
+    "g"
+  ),
+  new RegExp(String.raw`(-W '?\[?)(${hostName})(?=\]?:\d)`, "g"),
+  new RegExp(String.raw`(-W '?\[?[^\s'\]]{1,260}\]?:\d{1,5}'? )(${hostName})(?=\r?$)`, "gm"),
+  new RegExp(
+    String.raw`(^(?:(?:host|hostname|hostkeyalias) |proxyjump (?:[^\s,@]{1,64}@)?))(${hostName})(?=\r?$|,|:\d)`,
+    "gm"
+  ),
+  new RegExp(String.raw`((?:^|[\s"'])HOSTNAME=["']?)(${hostName})(?![\w/])`, "g"),
+  new RegExp(String.raw`("(?:host|hostname|hostName|nodename|fqdn)" ?: ?")(${hostName})(?=")`, "g"),
+  new RegExp(String.raw`((?<![\w-])-J )(${hostName})(?=\s|$|:\d|,)`, "g")
+]
+
+const afterScheme = /:\\?\/\\?\//g
+const authority =
+  /(?:([^\s/?#"'<>`\\@:]{1,64})(:[^\s/?#"'`\\@]{0,256})?@)?(\[[0-9a-fA-F:.%\w-]{2,60}\]|[A-Za-z0-9_][\w.-]{0,252})/y
+const at = new RegExp(String.raw`(?<![\w.+/@-])(${userName})@(\[[0-9a-fA-F:.%]{2,60}\]|${hostName})`, "g")
+const ipv4 = /(?<![\w.-])\d{1,3}(?:\.\d{1,3}){3}(?![\w-]|\.\w)/g
+const ipv6 = /(?<![\w.:])[0-9a-fA-F:]{2,39}(?:(?<=:)\d{1,3}(?:\.\d{1,3}){3})?(?:%[\w.-]{1,32})?(?![\w:])/g
+const domain =
+  /(?<![\w.@/-])(?:[a-z0-9_](?:[a-z0-9_-]{0,62}[a-z0-9_])?\.){1,8}(?:com|net|org|edu|gov|mil|internal|local|lan|corp|intra|intranet|localdomain|arpa|private|test)(?![\w-]|\.\w)/g
+const pseudonym = /(?<![A-Za-z0-9])(?:user|host|ip|profile)-\d{1,6}(?![A-Za-z0-9])/g
+
+/** `chacha20-poly1305@openssh.com` is an algorithm (RFC 4251 §6). */
+const vendors: ReadonlySet<string> = new Set(["openssh.com", "libssh.org", "lysator.liu.se", "ssh.com"])
+
+/** `name@1.2.3`, `name@latest`: a package. */
+const isVersion = (name: string): boolean =>
+  !isIpv4(name) && /^(?:v?\d|latest$|next$|beta$|alpha$|canary$|dev$|sha\d|npm$|workspace$|file$|link$)/i.test(name)
+
+/** The places of a text, in order, none overlapping another. */
+const placesIn = (text: string, { homes, kinds, loose, strict, taken }: Places): ReadonlyArray<Place> => {
+  const claimed = new Uint8Array(text.length)
+  const places: Array<Place> = []
+  const claim = (kind: Place["kind"], name: string, start: number) => {
+    const end = start + name.length
+    if (name === "" || claimed[start] === 1 || claimed[end - 1] === 1 || claimed.subarray(start, end).includes(1)) {
+      return
+    }
+    claimed.fill(1, start, end)
+    places.push({ kind, name, start, end })
+  }
+  const user = (name: string, start: number) => {
+    if (name !== "" && !nobody.has(name.toLowerCase())) claim(kinds.get(name.toLowerCase()) ?? "user", name, start)
+  }
+  const host = (given: string, start: number) => {
+    const name = given.replace(/^\[|\]$/g, "")
+    const from = start + (given.startsWith("[") ? 1 : 0)
+    const key = name.toLowerCase()
+    if (isLoopback(name) || isPublic(key)) return claim("kept", name, from)
+    if (!nobody.has(key)) claim(kinds.get(key) ?? kindOfHost(name), name, from)
+  }
+  const each = (pattern: RegExp | undefined, take: (match: RegExpMatchArray & { readonly index: number }) => void) => {
+    if (pattern === undefined) return
+    for (const match of text.matchAll(pattern)) take(match as RegExpMatchArray & { readonly index: number })
+  }
+  for (let index = text.indexOf(marker); index !== -1; index = text.indexOf(marker, index + 1)) {
+    claim("kept", marker, index)
+  }
+  each(pseudonym, ({ 0: name, index }) => {
+    if (!taken.has(name.toLowerCase())) claim("kept", name, index)
+  })
+  each(homes, ({ 0: name, index }) => claim("home", name, index))
+  each(loose, ({ 0: name, index }) => claim(kinds.get(name.toLowerCase()) ?? "host", name, index))
+  each(afterScheme, ({ 0: slashes, index }) => {
+    authority.lastIndex = index + slashes.length
+    const match = authority.exec(text)
+    if (match === null || !/[a-z]/i.test(text.charAt(index - 1))) return
+    const [all, name = "", , place = ""] = match
+    user(name, match.index)
+    if (!/file$/i.test(text.slice(Math.max(0, index - 4), index))) host(place, match.index + all.length - place.length)
+  })
+  for (const pattern of userPlaces) {
+    each(pattern, ({ 1: before = "", 2: name = "", index }) => user(name, index + before.length))
+  }
+  for (const pattern of hostPlaces) {
+    each(pattern, ({ 1: before = "", 2: name = "", index }) => host(name, index + before.length))
+  }
+  each(text.includes("@") ? at : undefined, ({ 1: name = "", 2: authority = "", index }) => {
+    if (isVersion(authority) || vendors.has(authority.toLowerCase())) return
+    user(name, index)
+    host(authority, index + name.length + 1)
+  })
+  each(ipv4, ({ 0: name, index }) => {
+    if (isIpv4(name)) host(name, index)
+  })
+  each(ipv6, ({ 0: name, index }) => {
+    if (isIpv6(name)) host(name, index)
+  })
+  each(domain, ({ 0: name, index }) => host(name, index))
+  each(strict, ({ 0: name, index }) => claim(kinds.get(name.toLowerCase()) ?? "host", name, index))
+  return places.sort((a, b) => a.start - b.start)
+}
+
+/** The text with pseudonyms. */
+export const replacePlaces = (text: string, places: Places, names: Pseudonyms): string => {
+  const kind = places.kinds.get(text.toLowerCase())
+  if (kind !== undefined) return names.of(kind, text)
+  let from = 0
+  let result = ""
+  for (const { end, kind, name, start } of placesIn(text, places)) {
+    if (kind === "kept") continue
+    result += text.slice(from, start) + (kind === "home" ? "~" : names.of(kind, name))
+    from = end
+  }
+  return result + text.slice(from)
+}
