@@ -19,7 +19,14 @@ const isCI = ["1", "true"].includes(process.env.CI ?? "")
 
 /** What the live tests use beside sshd. CI has all of it; a person's machine only what does not change it. */
 const testPrograms = (args) => [
-  ...["ssh", "sshd", "shellcheck", "bash", "dash", "zsh", "fish", "tcsh"],
+  "ssh",
+  "sshd",
+  "shellcheck",
+  "bash",
+  "dash",
+  "zsh",
+  "fish",
+  "tcsh",
   ...isCI ? ["busybox", "mksh", "ksh", "mawk", "gawk", "original-awk", "ip"] : [],
   ...isCI || args.includes("--chromium") ? ["chromium"] : []
 ]

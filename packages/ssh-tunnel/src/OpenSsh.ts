@@ -33,6 +33,7 @@ import type { Destination, SshConfigFile } from "./Destination.ts"
 import * as Argv from "./internal/argv.ts"
 import { configurationError } from "./internal/classify.ts"
 import { expandHome, overlay } from "./internal/overlay.ts"
+import { problemOf } from "./internal/platformProblem.ts"
 import * as SshLog from "./internal/sshLog.ts"
 import { LocalHost } from "./LocalHost.ts"
 import { Reaper } from "./Reaper.ts"
@@ -160,7 +161,7 @@ export class OpenSsh extends Context.Service<OpenSsh, {
 
       const notFound = (detail: string) => new ConfigurationError({ reason: new SshNotFound({ binary, detail }) })
       const spawnFailed = (error: PlatformError.PlatformError) =>
-        notFound(error.reason._tag === "NotFound" ? "there is no such program" : error.reason.message)
+        notFound(error.reason._tag === "NotFound" ? "there is no such program" : problemOf(error))
 
       const textOf = <E>(stream: Stream.Stream<Uint8Array, E>): Stream.Stream<string> =>
         stream.pipe(Stream.decodeText(), Stream.catchCause(() => Stream.empty))
@@ -268,6 +269,8 @@ export class OpenSsh extends Context.Service<OpenSsh, {
 
       const resolve = Effect.fn("OpenSsh.resolve")(function*(destination: Destination) {
         const name = yield* config(destination.sshConfig)
+        // As a path that a quoted word of a shell can hold: nothing expands its `~`.
+        const file = expandHome(destination.sshConfig ?? "~/.ssh/config", host.home)
         const answer = yield* finish(
           binary,
           Argv.resolve({ config: name, destination, home: host.home }),
@@ -278,13 +281,13 @@ export class OpenSsh extends Context.Service<OpenSsh, {
         if (Option.isNone(answer)) {
           return yield* new ConfigurationError({
             reason: new SshConfigInvalid({
-              file: destination.sshConfig ?? "~/.ssh/config",
+              file,
               detail: "ssh -G did not end in time; a `Match exec` command may hang"
             })
           })
         }
         if (answer.value.code === 0) return answer.value.stdout
-        return yield* configurationError(answer.value.stderr, destination.sshConfig ?? "~/.ssh/config")
+        return yield* configurationError(answer.value.stderr, file)
       })
 
       const knownHosts = Effect.fn("OpenSsh.knownHosts")(function*(name: string, file: string) {

@@ -197,7 +197,8 @@ export const ProfileFile = Schema.Struct({
     user: field.user.annotateKey({ description: "The remote user; absent: what the ssh config says." }),
     port: field.port.annotateKey({ description: "The port of sshd; absent: what the ssh config says." }),
     identityFile: field.identityFile.annotateKey({
-      description: "A private key, as an absolute path or beginning with '~/'. Only this key is offered then."
+      description:
+        "A private key, as an absolute path or beginning with '~/'. The agent's other keys are not offered then."
     }),
     proxyJump: field.proxyJump.annotateKey({
       description: "Jump hosts as for 'ssh -J': [user@]host[:port], separated by commas; 'none' switches them off."

@@ -13,6 +13,7 @@ import { LocalPorts } from "../src/LocalPorts.ts"
 import { LoopbackHttp } from "../src/LoopbackHttp.ts"
 import { Profile, ProfileId } from "../src/Profile.ts"
 import { ProfileRepo } from "../src/ProfileRepo.ts"
+import { Timing } from "../src/Schedules.ts"
 import { ServerInfo } from "../src/ServerInfo.ts"
 import { AuthenticationFailed, ConnectionLost, TransportError } from "../src/TransportError.ts"
 import { type Forward, type OpenTunnel, Tunnel } from "../src/Tunnel.ts"
@@ -323,6 +324,44 @@ it.effect("a server that dies behind a living tunnel costs no new ssh", () =>
       yield* awaitState(connections, "Connected")
       assert.strictEqual(yield* Ref.get(opened), 1)
     }).pipe(Effect.provide(layer.pipe(withProfile(profile()))))
+  }))
+
+it.effect("after a server of ours went away, its password is sent to nobody before the registration was read again", () =>
+  Effect.gen(function*() {
+    const { ensured, find, layer, opened, serverDies } = yield* world
+    const seen = yield* Ref.make<ReadonlyArray<string>>([])
+    const log = (line: string) => Ref.update(seen, (all) => [...all, line])
+    yield* Ref.set(find, ({ credentials, forward }) =>
+      Effect.gen(function*() {
+        yield* log(credentials === undefined ? "bare" : `password after ${(yield* Ref.get(ensured)).length} looks`)
+        if (forward.remotePort === 4999 && credentials !== undefined) return info
+        return yield* forward.remotePort === 4999
+          ? new DiscoveryError({ reason: new Unauthorized({ remotePort: 4999, credentials: "none" }) })
+          : nothing
+      }))
+    yield* Effect.gen(function*() {
+      const connections = yield* Connections
+      yield* connections.connect(id)
+      yield* connections.settled(id)
+      yield* serverDies
+      const losing = yield* Effect.forkChild(awaitState(connections, "Reconnecting"), { startImmediately: true })
+      yield* TestClock.adjust(Timing.defaults.lastWords)
+      assert.isTrue((yield* Fiber.join(losing)).error.retryable)
+      yield* TestClock.adjust("10 seconds")
+      const back = yield* awaitState(connections, "Connected")
+      assert.strictEqual(back.bootstrapped, "started")
+      assert.deepStrictEqual(yield* Ref.get(ensured), ["ensure any", "look any"])
+      assert.deepStrictEqual(yield* Ref.get(seen), [
+        "bare",
+        "password after 1 looks",
+        "bare",
+        "bare",
+        "password after 2 looks"
+      ])
+      assert.strictEqual(yield* Ref.get(opened), 1)
+    }).pipe(
+      Effect.provide(layer.pipe(withProfile(profile({ bootstrap: { enabled: true, lifetime: "persistent" } }))))
+    )
   }))
 
 it.effect("an unknown profile is a typed failure of its state", () =>

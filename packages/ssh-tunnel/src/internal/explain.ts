@@ -67,7 +67,7 @@ export const make = (
       phase,
       target,
       hops: hopsBy(),
-      ...(destination.sshConfig === undefined ? undefined : { configFile: destination.sshConfig }),
+      configFile: expandHome(destination.sshConfig ?? "~/.ssh/config", host.home),
       ...(destination.identityFile === undefined
         ? undefined
         : { identityFile: expandHome(destination.identityFile, host.home) })

@@ -191,6 +191,21 @@ export const make = Effect.gen(function*() {
   })
 
   /**
+   * Whether the server is still the one that was found. A password that we
+   * made is not sent to whoever holds the port now: losing the server makes
+   * the next attempt ask its registration, where pid and start time are seen.
+   */
+  const stillThere = Effect.fnUntraced(function*(session: Session, found: Found) {
+    if (found.bootstrapped === false) return yield* probe(session, found.credentials)
+    const { remotePort } = yield* Ref.get(session.forward)
+    const unsure = new DiscoveryError({
+      reason: new NoAnswer({ remotePort, waited: 0, detail: "the server closed its connection" })
+    })
+    const error = yield* Effect.flip(probe(session, Option.none())).pipe(Effect.orElseSucceed(() => unsure))
+    return yield* error.retryable ? error : unsure
+  })
+
+  /**
    * Fails when the server or the tunnel is gone. A closed idle connection
    * only raises the question: a probe answers it, and a server that still
    * lives is kept. `nudged` completes when somebody wants to know at once.
@@ -214,7 +229,7 @@ export const make = Effect.gen(function*() {
       http.hold(request).pipe(
         Effect.flatMap(({ closed }) => closed),
         Effect.ignore,
-        Effect.andThen(probe(session, found.credentials))
+        Effect.andThen(stillThere(session, found))
       )
     ).pipe(Effect.forever)
     const serverHangs = Effect.timeoutOption(nudged, timing.healthInterval).pipe(
