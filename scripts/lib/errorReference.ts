@@ -28,7 +28,7 @@ const configuration: Examples<ConfigurationReason> = {
     new Configuration.SshConfigInvalid({ file: "/home/me/.ssh/config", configLine: 3, detail }),
     new Configuration.SshConfigInvalid({ file: "/home/me/.ssh/config", detail: "Bad owner or permissions" })
   ],
-  IdentityFileUnusable: (["missing", "permissions", "public-key"] as const).map((problem) =>
+  IdentityFileUnusable: (["missing", "permissions", "malformed", "public-key"] as const).map((problem) =>
     new Configuration.IdentityFileUnusable({ file: problem === "public-key" ? `${file}.pub` : file, problem })
   ) as [Configuration.IdentityFileUnusable],
   RevokedKeysUnreadable: [new Configuration.RevokedKeysUnreadable({ file: "/home/me/.ssh/revoked", detail })],
@@ -69,6 +69,10 @@ const transport: Examples<TransportReason> = {
       what,
       ...(what === "passphrase" || what === "pin" ? { identityFile: file } : {})
     })
+  ).concat(
+    (["accepted", "unsupported"] as const).map((key) =>
+      new Transport.InteractionRequired({ target, what: "password", key })
+    )
   ) as [Transport.InteractionRequired],
   TooManyAuthenticationFailures: [new Transport.TooManyAuthenticationFailures({ target })],
   NoCommonAlgorithm: [new Transport.NoCommonAlgorithm({ target, kind: "cipher", offered: detail })],

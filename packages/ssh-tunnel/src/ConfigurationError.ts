@@ -75,11 +75,21 @@ export class IdentityFileUnusable extends Schema.TaggedError<IdentityFileUnusabl
     return false
   }
   get remedy() {
-    return this.problem === "permissions"
-      ? remedy("Make the key readable by you only.", ["chmod", "600", this.file])
-      : this.problem === "public-key"
-      ? remedy(`Name the private key instead, usually ${this.file.replace(/\.pub$/, "")}.`)
-      : remedy("Name a private key file that exists and that you can read.", ["ssh-keygen", "-y", "-f", this.file])
+    switch (this.problem) {
+      case "permissions":
+        return remedy("Make the key readable by you only.", ["chmod", "600", this.file])
+      case "public-key":
+        return remedy(`Name the private key instead, usually ${this.file.replace(/\.pub$/, "")}.`)
+      case "missing":
+        return remedy("Name a private key file that exists.")
+      default:
+        return remedy("Name a private key that ssh can load. This tells whether it can:", [
+          "ssh-keygen",
+          "-y",
+          "-f",
+          this.file
+        ])
+    }
   }
 }
 
@@ -146,7 +156,9 @@ export class RuntimeDirectoryUnusable
     return false
   }
   get remedy() {
-    return remedy("Set TMPDIR or XDG_RUNTIME_DIR to a directory of yours that can be written.")
+    return remedy(
+      "Set TMPDIR or XDG_RUNTIME_DIR to a directory of yours that can be written and is not cleaned up, then start again."
+    )
   }
 }
 

@@ -7,8 +7,9 @@
  * paths: ProxyJump hands the `-F` path to a shell unquoted, and a socket path
  * may not exceed some 90 bytes.
  */
-import { Context, Effect, FileSystem, Layer, Option, Path, Ref, Schema, Scope } from "effect"
+import { Context, Effect, FileSystem, Layer, Option, Path, PlatformError, Ref, Schema, Scope } from "effect"
 import { ConfigurationError, RuntimeDirectoryUnusable } from "./ConfigurationError.ts"
+import { problemOf } from "./internal/platformProblem.ts"
 import { LocalHost, type ProcessIdentity } from "./LocalHost.ts"
 import { Timing } from "./Schedules.ts"
 
@@ -79,7 +80,14 @@ export class RuntimeDirectory extends Context.Service<RuntimeDirectory, {
 
       const unusable = (path: string, cause: unknown) =>
         new ConfigurationError({
-          reason: new RuntimeDirectoryUnusable({ path, detail: cause instanceof Error ? cause.message : String(cause) })
+          reason: new RuntimeDirectoryUnusable({
+            path,
+            detail: cause instanceof PlatformError.PlatformError
+              ? problemOf(cause)
+              : cause instanceof Error
+              ? cause.message
+              : String(cause)
+          })
         })
 
       const make = Effect.gen(function*() {

@@ -235,17 +235,23 @@ export class AuthenticationTimedOut extends Schema.TaggedError<AuthenticationTim
   }
 }
 
-/** ssh would have to ask a person, and the app never asks. `what` is what it would ask for. */
+/**
+ * ssh would have to ask a person, and the app never asks. `what` is what it would ask for. For a password or a
+ * question, `key` says why a key does not spare it: sshd wants it beside a key that it `accepted`, or takes no keys
+ * (`unsupported`).
+ */
 export class InteractionRequired extends Schema.TaggedError<InteractionRequired>()("InteractionRequired", {
   ...place,
   what: Schema.Literals(["passphrase", "password", "keyboard-interactive", "pin", "security-key", "confirmation"]),
-  identityFile: Schema.optionalKey(Schema.String)
+  identityFile: Schema.optionalKey(Schema.String),
+  key: Schema.optionalKey(Schema.Literals(["accepted", "unsupported"]))
 }) implements Explained {
   override get message() {
+    const beside = this.key === "accepted" ? " beside the key" : ""
     const what = {
       "passphrase": `The key ${this.identityFile ?? ""} is locked with a passphrase`.replace("  ", " "),
-      "password": `${at(this)} asks for a password`,
-      "keyboard-interactive": `${at(this)} asks a question (keyboard-interactive, such as a one-time code)`,
+      "password": `${at(this)} asks for a password${beside}`,
+      "keyboard-interactive": `${at(this)} asks a question (keyboard-interactive, such as a one-time code)${beside}`,
       "pin": "The security key asks for its PIN",
       "security-key": "The security key was not there or was not touched",
       "confirmation": "The ssh agent asks for a confirmation that was not given"
@@ -275,6 +281,12 @@ export class InteractionRequired extends Schema.TaggedError<InteractionRequired>
           ...(this.identityFile === undefined ? [] : [this.identityFile])
         ])
       default:
+        if (this.key === "accepted") {
+          return remedy("Ask the server's owner to let your key log in alone (AuthenticationMethods).")
+        }
+        if (this.key === "unsupported") {
+          return remedy("Ask the server's owner to accept keys for your account (PubkeyAuthentication).")
+        }
         return remedy("Set up a key for this account, then connect again:", [
           "ssh-copy-id",
           ...this.target.options,
@@ -403,7 +415,9 @@ export class ConnectionClosed extends Schema.TaggedError<ConnectionClosed>()("Co
     return true
   }
   get remedy() {
-    return remedy("The server may be overloaded or refuse this address for a while: wait a little, then try again.")
+    return remedy(
+      "The server may be overloaded or refuse this address for a while: wait a little, then try again. If it stays so, check that the port is the one of sshd."
+    )
   }
 }
 
@@ -419,7 +433,7 @@ export class ConnectionLost extends Schema.TaggedError<ConnectionLost>()("Connec
     return true
   }
   get remedy() {
-    return remedy("It is made again by itself when the network allows.")
+    return remedy("A connection that worked is made again by itself when the network allows; else connect again.")
   }
 }
 

@@ -65,7 +65,10 @@ export const loginReason = (
   }
   if (partial || !wasRefused) {
     const what = (["password", "keyboard-interactive"] as const).find((method) => methods.includes(method))
-    if (what !== undefined) return new InteractionRequired({ ...place, what })
+    if (what !== undefined) {
+      const key = partial ? "accepted" : methods.includes("publickey") ? undefined : "unsupported"
+      return new InteractionRequired({ ...place, what, ...(key === undefined ? undefined : { key }) })
+    }
   }
   return new AuthenticationFailed({
     ...place,

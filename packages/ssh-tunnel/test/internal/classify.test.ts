@@ -305,7 +305,7 @@ const expected: Record<string, Record<string, unknown>> = {
     hostName: "no-such-host.invalid",
     detail: "Name or service not known"
   },
-  "jump-password-only": { _tag: "InteractionRequired", hop: "bastion", what: "password" },
+  "jump-password-only": { _tag: "InteractionRequired", hop: "bastion", what: "password", key: "unsupported" },
   "jump-prohibited": { _tag: "ProxyJumpFailed", hop: "bastion", problem: "prohibited", detail: "open failed" },
   "jump-refused": { _tag: "ConnectionRefused", hop: "bastion", port: 2202 },
   "jump-silent": { _tag: "ConnectionTimedOut", hop: "bastion", phase: "banner" },
@@ -372,10 +372,10 @@ const expected: Record<string, Record<string, unknown>> = {
   },
   "key-refused": { _tag: "AuthenticationFailed", user: "me", alsoAccepts: ["publickey"], offered: 1 },
   "key-then-key": { _tag: "AuthenticationFailed", user: "me", alsoAccepts: ["publickey"], offered: 2 },
-  "key-then-keyboard-interactive": { _tag: "InteractionRequired", what: "keyboard-interactive" },
-  "key-then-password": { _tag: "InteractionRequired", what: "password" },
+  "key-then-keyboard-interactive": { _tag: "InteractionRequired", what: "keyboard-interactive", key: "accepted" },
+  "key-then-password": { _tag: "InteractionRequired", what: "password", key: "accepted" },
   "key-without-public": { _tag: "AuthenticationFailed", user: "me", alsoAccepts: ["publickey"], offered: 1 },
-  "keyboard-interactive-only": { _tag: "InteractionRequired", what: "keyboard-interactive" },
+  "keyboard-interactive-only": { _tag: "InteractionRequired", what: "keyboard-interactive", key: "unsupported" },
   "lost-exit-request": { _tag: "ConnectionLost", detail: "ssh ended (exit code 255)" },
   "lost-jump-session-killed": {
     _tag: "ConnectionLost",
@@ -419,8 +419,8 @@ const expected: Record<string, Record<string, unknown>> = {
   "not-ssh-binary": { _tag: "ConnectionClosed", detail: "banner line contains invalid characters" },
   "not-ssh-endless": { _tag: "ConnectionClosed", detail: "No SSH version received in first 1024 lines from server" },
   "not-ssh-http": { _tag: "ConnectionClosed", detail: "Connection closed by remote host" },
-  "password-and-keyboard-interactive": { _tag: "InteractionRequired", what: "password" },
-  "password-only": { _tag: "InteractionRequired", what: "password" },
+  "password-and-keyboard-interactive": { _tag: "InteractionRequired", what: "password", key: "unsupported" },
+  "password-only": { _tag: "InteractionRequired", what: "password", key: "unsupported" },
   "plain-exec-sessions-refused": { _tag: "Unclassified" },
   "plain-local-port-taken": { _tag: "LocalPortInUse", port: 40001 },
   "plain-privileged-port": { _tag: "Unclassified" },
@@ -489,7 +489,7 @@ const expected: Record<string, Record<string, unknown>> = {
     knownHostsLine: 1,
     knownHostsName: "[127.0.0.1]:2201"
   },
-  "source-8.2-key-then-password": { _tag: "InteractionRequired", what: "password" },
+  "source-8.2-key-then-password": { _tag: "InteractionRequired", what: "password", key: "accepted" },
   "source-localised-denied": { _tag: "Unclassified" },
   "source-localised": { _tag: "Unclassified" },
   "source-macos-name-not-found": {
