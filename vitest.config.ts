@@ -11,8 +11,13 @@ const live = ["packages/*/test/live/**/*.live.test.ts", "{scripts,examples}/test
 /** The live suites that run on Bun as well: those whose behaviour depends on the runtime (processes, sockets, files). */
 const liveOnBun = [
   "packages/lab/test/live/Sshd.live.test.ts",
+  "packages/ssh-tunnel/test/live/Connections.live.test.ts",
   "packages/ssh-tunnel/test/live/Discovery.live.test.ts",
+  "packages/ssh-tunnel/test/live/HostKeys.live.test.ts",
+  "packages/ssh-tunnel/test/live/Processes.live.test.ts",
   "packages/ssh-tunnel/test/live/ProfileRepo.live.test.ts",
+  "packages/ssh-tunnel/test/live/Prompts.live.test.ts",
+  "packages/ssh-tunnel/test/live/Secrets.live.test.ts",
   "packages/ssh-tunnel/test/live/Tunnel.live.test.ts"
 ]
 
