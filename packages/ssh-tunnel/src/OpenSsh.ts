@@ -161,7 +161,13 @@ export class OpenSsh extends Context.Service<OpenSsh, {
 
       const notFound = (detail: string) => new ConfigurationError({ reason: new SshNotFound({ binary, detail }) })
       const spawnFailed = (error: PlatformError.PlatformError) =>
-        notFound(error.reason._tag === "NotFound" ? "there is no such program" : problemOf(error))
+        notFound(
+          error.reason._tag === "NotFound"
+            ? "there is no such program"
+            : error.reason._tag === "PermissionDenied"
+            ? "it may not be executed"
+            : problemOf(error)
+        )
 
       const textOf = <E>(stream: Stream.Stream<Uint8Array, E>): Stream.Stream<string> =>
         stream.pipe(Stream.decodeText(), Stream.catchCause(() => Stream.empty))
