@@ -175,8 +175,10 @@ ocs_do_doctor() {
   ocs_say found "{\"login\":\"$ocs_login\"}"
   while [ ! -f "$ocs_dir/examined" ] && [ ! -e "$ocs_dir/shell.$ocs_shell_try.ended" ] && ! ocs_late; do ocs_pause; done
   ocs_doctor_end
-  ocs_say found "$(ocs_candidates)"
+  ocs_answer=$(ocs_candidates)
+  # Before the client hears it, and may go.
   ocs_cleanup
+  ocs_say found "$ocs_answer"
   ocs_result '{"examined":true}'
   ocs_leave
 }

@@ -33,6 +33,8 @@ import type { Tunnel } from "./Tunnel.ts"
  *   for any login, and its start-up files do what they do.
  * - It logs in once. With the `plain` strategy every forward and command logs
  *   in by itself: two or three times.
+ * - A stream that is not read to its end leaves a script over there that goes on
+ *   for at most half a minute, and then removes what it made.
  * - `ssh -G` and the connection run the `Match exec` of the user's ssh config.
  */
 export class Doctor extends Context.Service<Doctor, {
