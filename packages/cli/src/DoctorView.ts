@@ -94,15 +94,16 @@ export const human = Effect.fn("DoctorView.human")(function*(label: string) {
     since: yield* Clock.currentTimeMillis
   })
 
+  const draw = Effect.gen(function*() {
+    const { id, since } = yield* Ref.get(current)
+    if (id === undefined) return yield* output.status("")
+    const now = yield* Clock.currentTimeMillis
+    const frame = StateText.frames[Math.floor(now / 100) % StateText.frames.length]
+    yield* output.status(`${frame} ${titles[id]}?  ${StateText.ofElapsed(now - since)}`)
+  })
   if (output.animated) {
-    const draw = Effect.gen(function*() {
-      const { id, since } = yield* Ref.get(current)
-      if (id === undefined) return
-      const now = yield* Clock.currentTimeMillis
-      const frame = StateText.frames[Math.floor(now / 100) % StateText.frames.length]
-      yield* output.status(`${frame} ${titles[id]}?  ${StateText.ofElapsed(now - since)}`)
-    })
     yield* Effect.addFinalizer(() => output.status(""))
+    yield* draw
     yield* Effect.forkScoped(Effect.repeat(draw, Schedule.spaced(spinnerInterval)))
   }
 
@@ -113,7 +114,7 @@ export const human = Effect.fn("DoctorView.human")(function*(label: string) {
     for (const line of below) yield* output.result(step.status === "skipped" ? paint("dim", line) : line)
     const next = StepId.literals[StepId.literals.indexOf(step.id) + 1]
     yield* Ref.set(current, { id: next, since: yield* Clock.currentTimeMillis })
-    if (next === undefined) yield* output.status("")
+    yield* draw
   })
 
   const summary = Effect.fnUntraced(function*({ failed, warnings }: Summary) {
