@@ -5,7 +5,6 @@ import {
   Deferred,
   Duration,
   Effect,
-  Fiber,
   Layer,
   Option,
   Queue,
@@ -22,6 +21,7 @@ import type { CompatibilityError } from "./CompatibilityError.ts"
 import { ConfigurationError } from "./ConfigurationError.ts"
 import { BootstrappingStep } from "./ConnectionState.ts"
 import { defaultUsername } from "./Credentials.ts"
+import { lastWords } from "./internal/lastWords.ts"
 import * as RemoteAnswer from "./internal/remoteAnswer.ts"
 import * as RemoteProtocol from "./internal/remoteProtocol.ts"
 import { assemble, type Assignments } from "./internal/remoteScript.ts"
@@ -228,7 +228,7 @@ export class Bootstrap extends Context.Service<Bootstrap, {
         const ended = Effect.gen(function*() {
           const exitCode = yield* command.exitCode
           // What it said may still be on the way.
-          yield* Effect.timeoutOption(Fiber.await(reader), timing.lastWords)
+          yield* lastWords(reader, timing.lastWords)
           if (yield* Deferred.isDone(result)) return yield* Deferred.await(result)
           return yield* fail(
             RemoteAnswer.unanswered({ exitCode, heard: yield* Ref.get(heard), output: yield* output })

@@ -32,6 +32,7 @@ import { ConfigurationError, SshConfigInvalid, SshNotFound, SshTooOld } from "./
 import type { Destination, SshConfigFile } from "./Destination.ts"
 import * as Argv from "./internal/argv.ts"
 import { configurationError } from "./internal/classify.ts"
+import { lastWords } from "./internal/lastWords.ts"
 import { expandHome, overlay } from "./internal/overlay.ts"
 import { problemOf } from "./internal/platformProblem.ts"
 import * as SshLog from "./internal/sshLog.ts"
@@ -376,7 +377,7 @@ export class OpenSsh extends Context.Service<OpenSsh, {
         )
         const ended = yield* Deferred.make<SshExit>()
         yield* Effect.exit(handle.exitCode).pipe(
-          Effect.tap(() => Effect.timeoutOption(Fiber.await(listening), timing.lastWords)),
+          Effect.tap(() => lastWords(listening, timing.lastWords)),
           Effect.flatMap((exit) => Deferred.succeed(ended, exitOf(exit))),
           Effect.forkIn(scope)
         )

@@ -1,5 +1,5 @@
 /** Runs the doctor's remote script and gives what it finds, each fact as soon as it is there. */
-import { Deferred, Duration, Effect, Exit, Fiber, Option, Redacted, Ref, Schema, type Scope, Stream } from "effect"
+import { Deferred, Duration, Effect, Exit, Option, Redacted, Ref, Schema, type Scope, Stream } from "effect"
 import * as Hex from "effect/encoding/Hex"
 import { BootstrapError, InvalidOutput } from "../BootstrapError.ts"
 import type { CompatibilityError } from "../CompatibilityError.ts"
@@ -8,6 +8,7 @@ import type { LocalHost } from "../LocalHost.ts"
 import type { Timings } from "../Schedules.ts"
 import type { TransportError } from "../TransportError.ts"
 import type { OpenTunnel } from "../Tunnel.ts"
+import { lastWords } from "./lastWords.ts"
 import * as RemoteAnswer from "./remoteAnswer.ts"
 import * as RemoteProtocol from "./remoteProtocol.ts"
 import { assemble } from "./remoteScript.ts"
@@ -168,7 +169,7 @@ export const examine = Effect.fn("Doctor.remote")(function*(
     const ended = Effect.gen(function*() {
       const exitCode = yield* command.exitCode
       // What it said may still be on the way.
-      yield* Effect.timeoutOption(Fiber.await(reader), timing.lastWords)
+      yield* lastWords(reader, timing.lastWords)
       if (yield* Deferred.isDone(result)) return yield* Deferred.await(result)
       return yield* fail(RemoteAnswer.unanswered({ exitCode, heard: yield* Ref.get(heard), output: yield* output }))
     })
