@@ -43,12 +43,16 @@ const environment = (home: string): Record<string, string> => ({
   XDG_RUNTIME_DIR: home
 })
 
+/** A busy machine starts a browser slowly; the test has its own limit. In milliseconds. */
+const patience = 100_000
+
 const launch = (home: string): Effect.Effect<Browser, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.promise(() =>
       chromium.launch({
         ...(binary === undefined ? {} : { executablePath: binary }),
         env: environment(home),
+        timeout: patience,
         args: [
           // Root has no sandbox, and a container no shared memory to speak of.
           "--no-sandbox",
@@ -66,6 +70,7 @@ const launch = (home: string): Effect.Effect<Browser, never, Scope.Scope> =>
 export const visit = Effect.fnUntraced(function*(url: string) {
   const browser = yield* launch(yield* TempDirectory.make())
   const page = yield* Effect.promise(() => browser.newPage())
+  page.setDefaultTimeout(patience)
   const answers: Array<Answer> = []
   const failures: Array<string> = []
   const watchers = new Set<() => void>()

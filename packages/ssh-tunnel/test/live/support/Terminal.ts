@@ -1,3 +1,4 @@
+import { LabError } from "@opencode-ai/ssh-lab/LabError"
 import { Effect } from "effect"
 
 const frameText = async (data: unknown): Promise<string> =>
@@ -16,7 +17,7 @@ export const run = (url: string, directory: string, line: string, expected: stri
       return await response.json() as { readonly id: string }
     })
     const address = `${url.replace("http:", "ws:")}/pty/${pty.id}/connect?${query}`
-    return yield* Effect.callback<string, Error>((resume) => {
+    return yield* Effect.callback<string, LabError>((resume) => {
       const socket = new WebSocket(address)
       let shown = ""
       socket.addEventListener("open", () => socket.send(`${line}\n`))
@@ -24,9 +25,10 @@ export const run = (url: string, directory: string, line: string, expected: stri
         shown += await frameText(event.data)
         if (shown.includes(expected)) resume(Effect.succeed(shown))
       })
-      socket.addEventListener("error", () => resume(Effect.fail(new Error(`${address} cannot be opened`))))
+      socket.addEventListener("error", () =>
+        resume(Effect.fail(new LabError({ message: `${address} cannot be opened` }))))
       socket.addEventListener("close", () =>
-        resume(Effect.fail(new Error(`it was closed after showing ${JSON.stringify(shown)}`))))
+        resume(Effect.fail(new LabError({ message: `it was closed after showing ${JSON.stringify(shown)}` }))))
       return Effect.sync(() =>
         socket.close()
       )
