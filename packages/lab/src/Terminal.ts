@@ -44,6 +44,8 @@ export const run = Effect.fn("Terminal.run")(function*(
   }
   return yield* Effect.scoped(Effect.gen(function*() {
     const child = yield* Process.spawn("script", words, { ...options, onStdout: (chunk) => look(chunk) })
+    // Called by the stream's own callback, outside of any fiber.
+    // @effect-diagnostics-next-line runEffectInsideEffect:off
     type = (text) => Effect.runSync(child.write(text))
     look("")
     const exit = yield* child.exit.pipe(

@@ -88,12 +88,8 @@ describe.skipIf(!Sshd.available || !Opencode.available)("bootstrap of the real o
         for (const { command, pid } of everything) {
           assert.notInclude(command, secret)
           if (pid === server.pid) continue
-          let environment: ReadonlyArray<string> = []
-          try {
-            environment = environmentOf(pid)
-          } catch {
-            // Gone meanwhile.
-          }
+          // It may be gone meanwhile.
+          const environment = yield* Effect.orElseSucceed(Effect.try(() => environmentOf(pid)), () => [])
           assert.isFalse(environment.some((entry) => entry.includes(secret)), command)
         }
         assert.notInclude(yield* sshd.log.text, secret)
