@@ -48,7 +48,7 @@ export const forwarding: Group = {
       expected: fails("TransportError", "LocalPortInUse", "final"),
       setUp: Effect.gen(function*() {
         const taken = yield* Port.hold()
-        return yield* boxWith({ profile: { localPort: taken } }, () => ({ names: [[taken, "<local port>"]] }))
+        return yield* boxWith({ profile: { localPort: taken } }, () => ({ names: [[taken, "LOCAL-PORT"]] }))
       })
     },
     {
@@ -59,7 +59,7 @@ export const forwarding: Group = {
         const taken = yield* Port.hold()
         return yield* boxWith(
           { profile: { localPort: taken, strategy: "plain" } },
-          () => ({ names: [[taken, "<local port>"]] })
+          () => ({ names: [[taken, "LOCAL-PORT"]] })
         )
       })
     },

@@ -62,7 +62,7 @@ export const jump: Group = {
       about: "The jump host's name does not exist.",
       expected: fails("TransportError", "HostNameNotResolved", "retried", { hop }),
       // The name is too long for any name server to be asked.
-      setUp: jumpAt(host("jump", `HostName ${"a".repeat(64)}.invalid`), [["a".repeat(64), "<name>"]])
+      setUp: jumpAt(host("jump", `HostName ${"a".repeat(64)}.invalid`), [["a".repeat(64), "NAME"]])
     },
     {
       name: "jump-refused",
@@ -147,7 +147,7 @@ export const jump: Group = {
       expected: fails("TransportError", "ConnectionClosed", "retried"),
       setUp: Effect.flatMap(
         FakeServer.tcp((socket) => void socket.end()),
-        ({ port }) => behindJump(atPort("box", port, "ProxyJump jump"), [[port, "<port>"]])
+        ({ port }) => behindJump(atPort("box", port, "ProxyJump jump"), [[port, "PORT"]])
       )
     },
     {
@@ -156,7 +156,7 @@ export const jump: Group = {
       expected: fails("TransportError", "ConnectionTimedOut", "retried", { phase: "banner" }),
       setUp: Effect.flatMap(
         silent,
-        (port) => behindJump(atPort("box", port, "ProxyJump jump", "ConnectTimeout 3"), [[port, "<port>"]])
+        (port) => behindJump(atPort("box", port, "ProxyJump jump", "ConnectTimeout 3"), [[port, "PORT"]])
       )
     },
     {

@@ -248,7 +248,7 @@ export const local: Group = {
         profile: { host: "box" },
         before: ({ dataDirectory }) => lockProfiles(dataDirectory),
         timing: { fileLock: Duration.millis(500) },
-        names: [[process.pid, "<pid>"]]
+        names: [[process.pid, "PID"]]
       })
     }
   ]

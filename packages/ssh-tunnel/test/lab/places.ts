@@ -33,10 +33,10 @@ export const atPort = (name: string, port: number, ...lines: ReadonlyArray<strin
 
 /** The names of what differs in each run. */
 export const namesOf = (sshd: Sshd.Sshd, name = "box"): NonNullable<Situation["names"]> => [
-  [sshd.port, name === "box" ? "<port>" : `<port of ${name}>`],
+  [sshd.port, name === "box" ? "PORT" : `PORT-OF-${name.toUpperCase()}`],
   [sshd.key.file, "~/.ssh/id_ed25519"],
-  [sshd.directory, `<files of ${name}>`],
-  [`the user ${sshd.user}`, "the user <user>"]
+  [sshd.directory, `FILES-OF-${name.toUpperCase()}`],
+  [`the user ${sshd.user}`, "the user USER"]
 ]
 
 /** An OpenCode server on the remote machine, as far as discovery can see. */
@@ -65,7 +65,7 @@ export const box = Effect.fn("places.box")(function*(options: BoxOptions = {}) {
   const remotePort = options.remotePort ?? (yield* server).port
   const situation: Situation = {
     profile: { host: "box", sshConfig: client.configFile, remotePort, ...options.profile },
-    names: [...namesOf(sshd), [client.directory, "~/.ssh"], [remotePort, "<remote port>"]]
+    names: [...namesOf(sshd), [client.directory, "~/.ssh"], [remotePort, "REMOTE-PORT"]]
   }
   return { sshd, client, situation } satisfies Box
 })
@@ -104,7 +104,7 @@ export const portWith = (port: Make<number>, ...lines: ReadonlyArray<string>): M
   Effect.gen(function*() {
     const number = yield* port
     const { situation } = yield* files(atPort("box", number, ...lines))
-    return { ...situation, names: [[number, "<port>"], ...situation.names ?? []] }
+    return { ...situation, names: [[number, "PORT"], ...situation.names ?? []] }
   })
 
 export interface JumpOptions {
