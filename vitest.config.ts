@@ -6,7 +6,14 @@ const pool = isBun ? "threads" : "forks"
 
 const maxWorkers = Number(process.env["OPENCODE_SSH_TEST_WORKERS"] ?? 2)
 
-const live = ["packages/*/test/live/**/*.live.test.ts", "{scripts,examples}/test/live/**/*.live.test.ts"]
+/** The remote script's suites run it in real shells and start real processes; which runtime looks on does not matter. */
+const remoteScript = "packages/*/test/remote/**/*.test.ts"
+
+const live = [
+  "packages/*/test/live/**/*.live.test.ts",
+  "{scripts,examples}/test/live/**/*.live.test.ts",
+  remoteScript
+]
 
 /** The live suites that run on Bun as well: those whose behaviour depends on the runtime (processes, sockets, files). */
 const liveOnBun = [
@@ -49,7 +56,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["packages/*/test/**/*.test.ts", "scripts/test/**/*.test.ts", "examples/*.test.ts"],
-          exclude: ["**/node_modules/**", "**/test/live/**", "**/*.soak.test.ts"],
+          exclude: ["**/node_modules/**", "**/test/live/**", "**/*.soak.test.ts", remoteScript],
           pool,
           maxWorkers,
           isolate: false,
