@@ -196,9 +196,12 @@ export class AuthenticationFailed extends Schema.TaggedError<AuthenticationFaile
   ...place,
   user: Schema.optionalKey(Schema.String),
   alsoAccepts: Schema.Array(Schema.String),
-  offered: Schema.optionalKey(Schema.Int)
+  offered: Schema.optionalKey(Schema.Int),
+  /** A key was good, and sshd wants another one beside it. */
+  partial: Schema.optionalKey(Schema.Literal(true))
 }) implements Explained {
   override get message() {
+    if (this.partial === true) return `${at(this)} accepts one of your keys and asks for another one beside it`
     return this.offered === 0
       ? `There is no key to log in with at ${at(this)}`
       : `${at(this)} accepts none of your keys${this.user === undefined ? "" : ` for the user ${this.user}`}`

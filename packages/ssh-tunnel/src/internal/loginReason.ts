@@ -74,6 +74,7 @@ export const loginReason = (
     ...place,
     user: denied.user,
     alsoAccepts: methods,
+    ...(partial ? { partial } : undefined),
     offered: attempts.filter(({ outcome }) => outcome === "refused" || outcome === "partial").length
   })
 }

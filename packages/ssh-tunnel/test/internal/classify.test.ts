@@ -371,7 +371,13 @@ const expected: Record<string, Record<string, unknown>> = {
     offered: 1
   },
   "key-refused": { _tag: "AuthenticationFailed", user: "me", alsoAccepts: ["publickey"], offered: 1 },
-  "key-then-key": { _tag: "AuthenticationFailed", user: "me", alsoAccepts: ["publickey"], offered: 2 },
+  "key-then-key": {
+    _tag: "AuthenticationFailed",
+    user: "me",
+    alsoAccepts: ["publickey"],
+    offered: 2,
+    partial: true
+  },
   "key-then-keyboard-interactive": { _tag: "InteractionRequired", what: "keyboard-interactive", key: "accepted" },
   "key-then-password": { _tag: "InteractionRequired", what: "password", key: "accepted" },
   "key-without-public": { _tag: "AuthenticationFailed", user: "me", alsoAccepts: ["publickey"], offered: 1 },

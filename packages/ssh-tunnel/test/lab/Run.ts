@@ -45,11 +45,11 @@ const profileOf = (situation: Situation): Profile =>
   new Profile({ id: ProfileId.make("box"), name: "Box", bootstrap: noBootstrap, ...situation.profile })
 
 /** Connects the profile; done with its first error, or when it is connected and nothing happens to it any more. */
-const connect = Effect.fnUntraced(function*(
+export const connect = Effect.fnUntraced(function*(
   { services }: Product.Product,
   situation: Situation,
-  profile: Profile,
-  note: (state: ConnectionState) => void
+  profile: Profile = profileOf(situation),
+  note: (state: ConnectionState) => void = () => {}
 ) {
   const connections = Context.get(services, Connections)
   const saved = yield* Effect.result(Context.get(services, ProfileRepo).save(profile))

@@ -36,7 +36,8 @@ export const namesOf = (sshd: Sshd.Sshd, name = "box"): NonNullable<Situation["n
   [sshd.port, name === "box" ? "PORT" : `PORT-OF-${name.toUpperCase()}`],
   [sshd.key.file, "~/.ssh/id_ed25519"],
   [sshd.directory, `FILES-OF-${name.toUpperCase()}`],
-  [`the user ${sshd.user}`, "the user USER"]
+  [`the user ${sshd.user}`, "the user USER"],
+  [`${sshd.user}@`, "USER@"]
 ]
 
 /** An OpenCode server on the remote machine, as far as discovery can see. */
