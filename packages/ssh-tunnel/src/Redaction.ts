@@ -63,6 +63,9 @@ export interface TextOptions {
   readonly cut?: "start" | "end" | "both"
 }
 
+/** A text that this process knows to be a secret. */
+export const secret = (value: string): Redacted.Redacted<string> => Redacted.make(value)
+
 /** A wiped secret can do no harm. */
 const valueOf = (secret: Redacted.Redacted<string>): string => {
   try {
@@ -158,11 +161,41 @@ const redactString = (text: string, { known, places }: Context, names: Names, op
 
 type Names = Places.Pseudonyms | undefined
 
-const namesFor = ({ places }: Context): Names => places === undefined ? undefined : Places.pseudonyms(places)
+/** Redacts the parts of one report: the same name gets the same pseudonym in all of them. */
+export interface Redactor {
+  /** See {@link redactText}. */
+  readonly text: (text: string, options?: TextOptions) => string
+  /** See {@link redact}. */
+  readonly value: <A>(value: A) => A
+}
+
+/** Starts a report: counters begin at 1. */
+export const redactor = (context: Context): Redactor => {
+  const names: Names = context.places === undefined ? undefined : Places.pseudonyms(context.places)
+  /** Most short texts of a report come again and again. */
+  const known = new Map<string, string>()
+  const text = (text: string, options: TextOptions = {}) => {
+    if (options.cut !== undefined || text.length > 256) return redactString(text, context, names, options)
+    const before = known.get(text)
+    if (before !== undefined) return before
+    const redacted = redactString(text, context, names, options)
+    known.set(text, redacted)
+    return redacted
+  }
+  return { text, value: (value) => redactValue(value, text) }
+}
 
 /** Hides secrets, and people and places, in a text of any content. */
 export const redactText = (text: string, context: Context, options: TextOptions = {}): string =>
-  redactString(text, context, namesFor(context), options)
+  redactor(context).text(text, options)
+
+/**
+ * Hides the same in plain data: in every string, in keys, and whole values
+ * whose key, or the flag before them in an array, promises a secret. Pseudonyms
+ * are stable within one call, in the order of the data. A `Redacted` becomes
+ * the marker; instances of classes become what they print as.
+ */
+export const redact = <A>(value: A, context: Context): A => redactor(context).value(value)
 
 /** Deeper structures are cut off. */
 const deepest = 64
@@ -176,15 +209,7 @@ const isPlain = (value: object): value is Readonly<Record<string, unknown>> => {
 const isSecretValue = (value: unknown): boolean =>
   (typeof value === "string" && value !== "") || typeof value === "number" || typeof value === "bigint"
 
-/**
- * Hides the same in plain data: in every string, in keys, and whole values
- * whose key, or the flag before them in an array, promises a secret. Pseudonyms
- * are stable within one call, in the order of the data. A `Redacted` becomes
- * the marker; instances of classes become what they print as.
- */
-export const redact = <A>(value: A, context: Context): A => {
-  const names = namesFor(context)
-  const text = (value: string) => redactString(value, context, names, {})
+const redactValue = <A>(value: A, text: (text: string) => string): A => {
   const walk = (value: unknown, depth: number): unknown => {
     if (typeof value === "string") return text(value)
     if (Redacted.isRedacted(value)) return marker

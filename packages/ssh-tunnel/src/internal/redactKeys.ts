@@ -4,6 +4,7 @@
  * when every line has something in front of it.
  */
 import type { Span } from "./redactDecode.ts"
+import { matches } from "./redactMatch.ts"
 
 const begin = /-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|Private-Lines:[ \t]*\d+/g
 const end = /-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|Private-MAC:[ \t]*[0-9a-f]+/g
@@ -94,7 +95,7 @@ const block = (
     }
     if (open !== -1) spans.push({ start: open, end: stop })
     open = -1
-    const runs = [...line.text.matchAll(randomRun)].filter(([run]) => isRandom(run))
+    const runs = matches(randomRun, line.text).filter(([run]) => isRandom(run))
     // Without an end, the block is over where nothing looks like it.
     if (!closed && !runs.some(([run]) => run.length >= 40)) return spans
     for (const run of runs) {
@@ -135,10 +136,10 @@ const remainder = (text: string): ReadonlyArray<Span> => {
 export const keys = (text: string, cut: boolean): ReadonlyArray<Span> => {
   const spans = cut ? [...remainder(text)] : []
   if (/PRIVATE KEY|Private-/.test(text)) {
-    const closes = [...text.matchAll(end)].map(({ 0: all, index }) => ({ start: index, end: index + all.length }))
+    const closes = matches(end, text).map(({ 0: all, index }) => ({ start: index, end: index + all.length }))
     let next = 0
     let over = 0
-    const begins = [...text.matchAll(begin)]
+    const begins = matches(begin, text)
     for (const [number, { 0: all, index }] of begins.entries()) {
       if (index < over) continue
       const from = index + all.length
@@ -149,7 +150,7 @@ export const keys = (text: string, cut: boolean): ReadonlyArray<Span> => {
     }
     spans.push(...closes.map((close) => headless(text, close)))
   }
-  for (const { 0: run, index } of text.matchAll(magic)) {
+  for (const { 0: run, index } of matches(magic, text)) {
     if (run.startsWith("b3Blb") || isPrivatePem(run)) spans.push(...block(text, index, index + run.length, undefined))
   }
   return spans

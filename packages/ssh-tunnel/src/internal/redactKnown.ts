@@ -32,7 +32,7 @@ export interface Known {
   /** The length of the longest pattern that ends in the node, 0 for none; negative for base64. */
   readonly ends: Int32Array
   /** The children of the root by code unit. */
-  readonly roots: ReadonlyMap<number, number>
+  readonly roots: Int32Array
   /** Secrets that must stand alone. */
   readonly alone: ReadonlyArray<string>
   readonly patterns: ReadonlyArray<string>
@@ -159,10 +159,10 @@ const automaton = (forms: ReadonlyMap<string, boolean>): Omit<Known, "alone"> =>
     new Int32Array(size),
     new Int32Array(size)
   ]
-  const roots = new Map<number, number>()
+  const roots = new Int32Array(patterns.some((pattern) => pattern.charCodeAt(0) > 0x7f) ? 0x10000 : 0x80)
   let count = 1
   const childOf = (node: number, code: number): number => {
-    if (node === 0) return roots.get(code) ?? 0
+    if (node === 0) return roots[code] ?? 0
     let next = child[node] ?? 0
     while (next !== 0 && unit[next] !== code) next = sibling[next] ?? 0
     return next
@@ -178,7 +178,7 @@ const automaton = (forms: ReadonlyMap<string, boolean>): Omit<Known, "alone"> =>
         unit[next] = code
         depth[next] = index + 1
         parents[next] = node
-        if (node === 0) roots.set(code, next)
+        if (node === 0) roots[code] = next
         else {
           sibling[next] = child[node] ?? 0
           child[node] = next
@@ -191,7 +191,7 @@ const automaton = (forms: ReadonlyMap<string, boolean>): Omit<Known, "alone"> =>
   // By depth, so that a node's suffix is finished before the node.
   const queue = new Int32Array(size)
   let last = 0
-  for (const node of roots.values()) queue[last++] = node
+  for (const node of roots) if (node !== 0) queue[last++] = node
   for (let first = 0; first < last; first++) {
     const node = queue[first] ?? 0
     const code = unit[node] ?? 0
@@ -251,7 +251,7 @@ export const find = (known: Known, text: string, edges: Edges = { start: false, 
       if (raw === ellipsis) takeBeginning(index)
       for (;;) {
         let next = 0
-        if (node === 0) next = roots.get(code) ?? 0
+        if (node === 0) next = roots[code] ?? 0
         else {
           next = child[node] ?? 0
           while (next !== 0 && unit[next] !== code) next = sibling[next] ?? 0

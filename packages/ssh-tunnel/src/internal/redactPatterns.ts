@@ -8,6 +8,7 @@ import { Result } from "effect"
 import * as Base64 from "effect/encoding/Base64"
 import type { Span } from "./redactDecode.ts"
 import { keys } from "./redactKeys.ts"
+import { matches } from "./redactMatch.ts"
 import { isSecretName, isSecretParameter } from "./redactNames.ts"
 
 /** What stands for a secret. */
@@ -203,9 +204,11 @@ const authorization = (text: string, from: number): ReadonlyArray<Span> => {
   return span(text, at, /^digest$/i.test(match[1] ?? "") ? lineEnd(text, at) : find(headerEnd, text, at))
 }
 
+const schemeAndToken = /(?<![\w-])(Basic|Bearer)(?:[ \t]+|%20)([\w.~+/=-]{4,})/gi
+
 /** `Basic …` and `Bearer …` without their header's name. */
 const schemes = (text: string): ReadonlyArray<Span> =>
-  [...text.matchAll(/(?<![\w-])(Basic|Bearer)(?:[ \t]+|%20)([\w.~+/=-]{4,})/gi)].flatMap((match) => {
+  matches(schemeAndToken, text).flatMap((match) => {
     const [all, scheme = "", token = ""] = match
     const isSecret = /^basic$/i.test(scheme)
       ? Result.match(Base64.decodeString(token), { onFailure: () => false, onSuccess: (text) => text.includes(":") }) ||
@@ -246,7 +249,7 @@ const formats = new RegExp(
 )
 
 const tokens = (text: string): ReadonlyArray<Span> =>
-  [...text.matchAll(formats)].map(({ 0: token, index }) => ({ start: index, end: index + token.length }))
+  matches(formats, text).map(({ 0: token, index }) => ({ start: index, end: index + token.length }))
 
 const longestAuthority = 512
 
@@ -273,7 +276,7 @@ const urls = (text: string): ReadonlyArray<Span> => {
 
 /** The second group of each match. */
 const second = (text: string, pattern: RegExp): ReadonlyArray<Span> =>
-  [...text.matchAll(pattern)].flatMap(({ 0: all, 1: before = "", 2: secret = "", index }) => {
+  matches(pattern, text).flatMap(({ 0: all, 1: before = "", 2: secret = "", index }) => {
     const start = index + before.length
     return secret === "" || start + secret.length > index + all.length ? [] : span(text, start, start + secret.length)
   })
@@ -287,9 +290,11 @@ const netrc = /(\blogin[ \t]{1,8}[^\s]{1,128}[ \t]{1,8}password[ \t]{1,8})(\S{1,
 const usage =
   /^(?:-{1,2}[A-Za-z]|(?:is|was|must|and|or|for|to|the|in|are|not|option|TOKEN|KEY|PASS|PASSWORD|SECRET|VALUE|STRING|TEXT)(?![\w-]))/
 
+const flag = /(?<![\w-])--?([A-Za-z][\w-]{1,60})(?:[ \t](?![ \t])|["']?,[ \t\r\n]{0,16}(?=["']))/g
+
 /** `--password VALUE`, also as two strings of an array. */
 const flags = (text: string): ReadonlyArray<Span> =>
-  [...text.matchAll(/(?<![\w-])--?([A-Za-z][\w-]{1,60})(?:[ \t](?![ \t])|["']?,[ \t\r\n]{0,16}(?=["']))/g)].flatMap(
+  matches(flag, text).flatMap(
     ({ 0: all, 1: name = "", index }) => {
       if (!isSecretName(name)) return []
       const at = index + all.length
@@ -303,7 +308,7 @@ const flags = (text: string): ReadonlyArray<Span> =>
 
 const elementText = /(<([\w.-]{1,60})>)([^<\n]{1,4096})<\//g
 const xml = (text: string): ReadonlyArray<Span> =>
-  [...text.matchAll(elementText)].flatMap(({ 1: tag = "", 2: name = "", 3: secret = "", index }) =>
+  matches(elementText, text).flatMap(({ 1: tag = "", 2: name = "", 3: secret = "", index }) =>
     isSecretName(name) ? span(text, index + tag.length, index + tag.length + secret.length) : []
   )
 

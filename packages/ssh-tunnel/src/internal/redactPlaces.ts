@@ -5,6 +5,7 @@
  * `@`, in URLs and home directories, in ssh's own sentences), and addresses.
  */
 import type { Span } from "./redactDecode.ts"
+import { eachMatch } from "./redactMatch.ts"
 import { marker } from "./redactPatterns.ts"
 
 /** Who and where; as `ssh` and the passwd file name them. */
@@ -331,9 +332,8 @@ const placesIn = (text: string, { homes, kinds, loose, strict, taken }: Places):
     if (isLoopback(name) || isPublic(key)) return claim("kept", name, from)
     if (!nobody.has(key)) claim(kinds.get(key) ?? kindOfHost(name), name, from)
   }
-  const each = (pattern: RegExp | undefined, take: (match: RegExpMatchArray & { readonly index: number }) => void) => {
-    if (pattern === undefined) return
-    for (const match of text.matchAll(pattern)) take(match as RegExpMatchArray & { readonly index: number })
+  const each = (pattern: RegExp | undefined, take: (match: RegExpExecArray) => void) => {
+    if (pattern !== undefined) eachMatch(pattern, text, take)
   }
   for (let index = text.indexOf(marker); index !== -1; index = text.indexOf(marker, index + 1)) {
     claim("kept", marker, index)
