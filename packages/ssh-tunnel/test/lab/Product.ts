@@ -12,6 +12,7 @@ import { Bootstrap } from "../../src/Bootstrap.ts"
 import { Connections } from "../../src/Connections.ts"
 import { CredentialStore } from "../../src/CredentialStore.ts"
 import { Discovery } from "../../src/Discovery.ts"
+import { FlightRecorder } from "../../src/FlightRecorder.ts"
 import { LocalHost } from "../../src/LocalHost.ts"
 import { LocalPorts } from "../../src/LocalPorts.ts"
 import { layerPlatform } from "../../src/node/index.ts"
@@ -55,6 +56,7 @@ const layerWith = (environment: LocalHost["Service"]["environment"]) => {
     Layer.provideMerge(RuntimeDirectory.layer),
     Layer.provideMerge(Layer.merge(ProfileRepo.layer, LocalPorts.layer)),
     Layer.provideMerge(CredentialStore.layerMemory()),
+    Layer.provide(FlightRecorder.layer),
     Layer.provide(platform)
   )
 }
