@@ -21,6 +21,7 @@ import type { CompatibilityError } from "./CompatibilityError.ts"
 import { ConfigurationError } from "./ConfigurationError.ts"
 import { BootstrappingStep } from "./ConnectionState.ts"
 import { defaultUsername } from "./Credentials.ts"
+import { Recording } from "./FlightRecorder.ts"
 import { lastWords } from "./internal/lastWords.ts"
 import * as RemoteAnswer from "./internal/remoteAnswer.ts"
 import * as RemoteProtocol from "./internal/remoteProtocol.ts"
@@ -175,6 +176,7 @@ export class Bootstrap extends Context.Service<Bootstrap, {
       ) {
         const { feed, text } = yield* script(action, limit)
         const command = yield* tunnel.exec(text)
+        const recording = yield* Recording
         const result = yield* Deferred.make<unknown>()
         const heard = yield* Ref.make(false)
         const reading = yield* Ref.make(RemoteProtocol.initial)
@@ -189,7 +191,11 @@ export class Bootstrap extends Context.Service<Bootstrap, {
             case "Found":
               yield* Option.match(decodeFound(event.value), {
                 onNone: () => Effect.void,
-                onSome: ({ path, version }) => Effect.logDebug("remote opencode", { path, version })
+                onSome: ({ path, version }) =>
+                  Effect.andThen(
+                    recording.candidate({ path, version }),
+                    Effect.logDebug("remote opencode", { path, version })
+                  )
               })
               break
             case "Result":
@@ -277,6 +283,7 @@ export class Bootstrap extends Context.Service<Bootstrap, {
           (reason) => new ConfigurationError({ reason })
         )
         const password = Base64Url.encode(yield* host.randomBytes(32))
+        yield* (yield* Recording).secret(Redacted.make(password))
         const action: Action = mode === "look"
           ? { action: "look" }
           : { action: "ensure", port, password, username: defaultUsername, lifetime, ...versionIntervals(range) }

@@ -24,6 +24,7 @@ import { type Connected, ConnectionState } from "./ConnectionState.ts"
 import type { Credentials } from "./Credentials.ts"
 import { CredentialStore } from "./CredentialStore.ts"
 import { Discovery } from "./Discovery.ts"
+import { FlightRecorder, Recording } from "./FlightRecorder.ts"
 import * as Sessions from "./internal/session.ts"
 import { LocalHost } from "./LocalHost.ts"
 import { LocalPorts } from "./LocalPorts.ts"
@@ -33,7 +34,7 @@ import type { Profile, ProfileId } from "./Profile.ts"
 import { ProfileRepo } from "./ProfileRepo.ts"
 import { reconnect, Timing } from "./Schedules.ts"
 import { ServerInfo } from "./ServerInfo.ts"
-import { ConnectionClosed, TransportError } from "./TransportError.ts"
+import { ConnectionClosed, TransportError, Unclassified } from "./TransportError.ts"
 
 /** The states of all profiles that were ever connected in this process; others are `Disconnected`. */
 export type States = HashMap.HashMap<ProfileId, ConnectionState>
@@ -43,6 +44,15 @@ export interface ServerEndpoint {
   readonly url: string
   readonly credentials: Option.Option<Credentials>
 }
+
+const defectError = (id: ProfileId, defect: unknown) =>
+  new TransportError({
+    reason: new Unclassified({
+      target: { host: id, options: [] },
+      signal: "a defect of this program",
+      stderr: String(defect)
+    })
+  })
 
 const disconnected = ConnectionState.cases.Disconnected.make({})
 
@@ -116,12 +126,16 @@ export class Connections extends Context.Service<Connections, {
     )
   }
 
-  /** Needs Tunnel, Discovery, Bootstrap, ProfileRepo, CredentialStore, LocalPorts, LoopbackHttp and LocalHost. */
+  /**
+   * Needs Tunnel, Discovery, Bootstrap, ProfileRepo, CredentialStore, LocalPorts, LoopbackHttp and LocalHost. The
+   * FlightRecorder that comes along knows what happened.
+   */
   static readonly layerNoDeps = Layer.effect(
     Connections,
     Effect.gen(function*() {
       const profiles = yield* ProfileRepo
       const sessions = yield* Sessions.make
+      const { recorder } = yield* FlightRecorder
       const timing = yield* Timing
       const states = yield* SubscriptionRef.make<States>(HashMap.empty())
       const endpoints = yield* Ref.make(HashMap.empty<ProfileId, ServerEndpoint>())
@@ -139,6 +153,10 @@ export class Connections extends Context.Service<Connections, {
         endpoint?: ServerEndpoint
       ) {
         yield* Ref.update(endpoints, endpoint === undefined ? HashMap.remove(id) : HashMap.set(id, endpoint))
+        if (!Equal.equals(yield* state(id), next)) yield* recorder(id).state(next)
+        if (endpoint !== undefined && Option.isSome(endpoint.credentials)) {
+          yield* recorder(id).secret(endpoint.credentials.value.password)
+        }
         yield* SubscriptionRef.updateSome(
           states,
           (map) => Equal.equals(stateIn(map, id), next) ? Option.none() : Option.some(HashMap.set(map, id, next))
@@ -236,8 +254,15 @@ export class Connections extends Context.Service<Connections, {
       }, (effect, id) =>
         effect.pipe(
           Effect.catch((error) => set(id, ConnectionState.cases.Failed.make({ error }))),
+          // A bug of ours must not leave the profile "Connecting" for ever.
+          Effect.catchDefect((defect) =>
+            Effect.andThen(
+              Effect.logError("A connection died of a defect", defect),
+              set(id, ConnectionState.cases.Failed.make({ error: defectError(id, defect) }))
+            )
+          ),
           Effect.onInterrupt(() => set(id, disconnected)),
-          Effect.tapCause((cause) => Effect.logError("A connection's fiber failed", cause))
+          Effect.provideService(Recording, recorder(id))
         ))
 
       const connect = Effect.fn("Connections.connect")(
@@ -291,5 +316,5 @@ export class Connections extends Context.Service<Connections, {
         networkChanged: Effect.asVoid(PubSub.publish(nudges, Option.none()))
       })
     })
-  )
+  ).pipe(Layer.provideMerge(FlightRecorder.layer))
 }

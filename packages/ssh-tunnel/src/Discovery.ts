@@ -3,6 +3,7 @@ import { Clock, Context, Deferred, Effect, Fiber, Layer, Option, type Redacted, 
 import { CompatibilityError } from "./CompatibilityError.ts"
 import type { Credentials } from "./Credentials.ts"
 import { DiscoveryError, NothingListening } from "./DiscoveryError.ts"
+import { Recording } from "./FlightRecorder.ts"
 import {
   type Answer,
   type Candidate,
@@ -13,6 +14,7 @@ import {
   mayBeRejected,
   Verdict
 } from "./internal/healthAnswer.ts"
+import { describeVerdict } from "./internal/reportProbe.ts"
 import { judgeVersion } from "./internal/versionRange.ts"
 import { LoopbackHttp } from "./LoopbackHttp.ts"
 import type { SshTarget } from "./Remedy.ts"
@@ -80,6 +82,9 @@ export class Discovery extends Context.Service<Discovery, {
         const began = yield* Clock.monotonicTimeNanos
         const answers = yield* Ref.make<ReadonlyArray<Answer>>([])
         const outcome = yield* Deferred.make<Found, DiscoveryError | TransportError>()
+        const recording = yield* Recording
+        const record = (path: string, verdict: Verdict) =>
+          recording.probe({ remotePort, path, answer: describeVerdict(verdict) })
 
         const giveUp = Effect.gen(function*() {
           const heard = yield* Ref.get(answers)
@@ -89,6 +94,7 @@ export class Discovery extends Context.Service<Discovery, {
           const speaksTls = mayBeRejected(all) && (yield* http.speaksTls(localPort).pipe(
             Effect.timeoutOrElse({ duration: timing.tls, orElse: () => Effect.succeed(false) })
           ))
+          yield* Effect.forEach(silent, ({ path }) => record(path, Verdict.Silent()))
           return yield* new DiscoveryError({
             reason: conclude(all, { remotePort, authorized: authorization !== undefined, waited, speaksTls })
           })
@@ -96,6 +102,7 @@ export class Discovery extends Context.Service<Discovery, {
 
         const ask = Effect.fnUntraced(function*(candidate: Candidate) {
           const verdict = yield* probe(localPort, candidate, authorization)
+          yield* record(candidate.path, verdict)
           if (verdict._tag === "Valid") return yield* Deferred.succeed(outcome, { candidate, answer: verdict })
           const all = yield* Ref.updateAndGet(answers, (answers) => [...answers, { path: candidate.path, verdict }])
           if (all.length < candidates.length) return false

@@ -30,6 +30,7 @@ import {
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
 import { ConfigurationError, SshConfigInvalid, SshNotFound, SshTooOld } from "./ConfigurationError.ts"
 import type { Destination, SshConfigFile } from "./Destination.ts"
+import { Recording } from "./FlightRecorder.ts"
 import * as Argv from "./internal/argv.ts"
 import { configurationError } from "./internal/classify.ts"
 import { lastWords } from "./internal/lastWords.ts"
@@ -364,13 +365,16 @@ export class OpenSsh extends Context.Service<OpenSsh, {
         yield* Deferred.succeed(pid, handle.pid)
         const log = yield* SubscriptionRef.make(SshLog.empty)
         const events = yield* PubSub.unbounded<SshLog.SshEvent>()
+        const recording = yield* Recording
+        const recordStderr = yield* recording.output("ssh")
+        const recordStdout = script === undefined ? undefined : yield* recording.output("remote stdout")
         const listening = yield* handle.stderr.pipe(
           Stream.decodeText(),
           Stream.runForEach((text) =>
             Effect.flatMap(
               SubscriptionRef.modify(log, (before) => SshLog.append(before, text)),
               (news) => PubSub.publishAll(events, news)
-            )
+            ).pipe(Effect.andThen(recordStderr(text)))
           ),
           Effect.ignore,
           Effect.forkIn(scope)
@@ -395,7 +399,9 @@ export class OpenSsh extends Context.Service<OpenSsh, {
           pid: handle.pid,
           log,
           events,
-          stdout: textOf(handle.stdout),
+          stdout: recordStdout === undefined
+            ? textOf(handle.stdout)
+            : Stream.tap(textOf(handle.stdout), recordStdout),
           exit: Deferred.await(ended)
         } satisfies SshProcess
       })
@@ -414,9 +420,10 @@ export class OpenSsh extends Context.Service<OpenSsh, {
             ...kill
           })
         ).pipe(Effect.mapError(spawnFailed))
+        const recording = yield* Recording
         return {
-          stdout: textOf(handle.stdout),
-          stderr: textOf(handle.stderr),
+          stdout: Stream.tap(textOf(handle.stdout), yield* recording.output("remote stdout")),
+          stderr: Stream.tap(textOf(handle.stderr), yield* recording.output("remote stderr")),
           exit: Effect.map(Effect.exit(handle.exitCode), exitOf)
         } satisfies SshCommand
       })

@@ -23,9 +23,11 @@ import { Layer } from "effect"
 import { Bootstrap } from "../Bootstrap.ts"
 import { Connections } from "../Connections.ts"
 import { CredentialStore } from "../CredentialStore.ts"
+import { Diagnostics } from "../Diagnostics.ts"
 import { Discovery } from "../Discovery.ts"
 import { Doctor } from "../Doctor.ts"
 import { Door } from "../Door.ts"
+import { FlightRecorder } from "../FlightRecorder.ts"
 import { LocalPorts } from "../LocalPorts.ts"
 import { OpenSsh } from "../OpenSsh.ts"
 import { ProfileRepo } from "../ProfileRepo.ts"
@@ -61,6 +63,12 @@ export const layerDoctor = Doctor.layerNoDeps.pipe(
   Layer.provide(layerPlatform)
 )
 
+/** Reports, of what the connections of the same layers have recorded. Needs ProfileRepo and CredentialStore. */
+export const layerDiagnostics = Diagnostics.layerNoDeps.pipe(
+  Layer.provide([layerOpenSsh, layerSshConfig, FlightRecorder.layer]),
+  Layer.provide(layerPlatform)
+)
+
 /** The user's profiles, and the local port that each of them used last: files of the data directory. */
 export const layerProfiles = Layer.merge(ProfileRepo.layer, LocalPorts.layer).pipe(Layer.provide(layerPlatform))
 
@@ -79,6 +87,7 @@ export const layerConnections = Layer.merge(
 /** Everything, with profiles in the user's data directory and passwords in memory only. */
 export const layer = layerConnections.pipe(
   Layer.merge(layerDoctor),
+  Layer.merge(layerDiagnostics),
   Layer.provideMerge(layerSshConfig),
   Layer.provideMerge(layerProfiles),
   Layer.provideMerge(CredentialStore.layerMemory())
