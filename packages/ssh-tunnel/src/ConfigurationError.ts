@@ -50,6 +50,8 @@ export class SshConfigInvalid extends Schema.TaggedError<SshConfigInvalid>()("Ss
   get remedy() {
     // An option of ours or a value of the profile that this ssh does not take.
     if (this.file === "command-line") return remedy("Correct the profile's values, or update ssh.")
+    // `ssh -G` does not follow jump hosts.
+    if (/^jump ?hosts? l/.test(this.detail)) return remedy("Correct ProxyJump of these hosts: they lead to each other.")
     return /owner or permissions/.test(this.detail)
       ? remedy("The file must belong to you and be writable by nobody else.", ["chmod", "go-w", this.file])
       : remedy("Correct the file. ssh itself shows the same error:", ["ssh", "-G", "-F", this.file, "host"])

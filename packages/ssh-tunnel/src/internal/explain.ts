@@ -4,8 +4,8 @@
  * known_hosts holds other key types, and whether a new key could be remembered.
  * Asked on failures only, never on the way to a connection.
  */
-import { Duration, Effect, Option, Schema, SubscriptionRef } from "effect"
-import type { ConfigurationError } from "../ConfigurationError.ts"
+import { Duration, Effect, Option, Schema, Stream, SubscriptionRef } from "effect"
+import { ConfigurationError, SshConfigInvalid } from "../ConfigurationError.ts"
 import { Destination, Host } from "../Destination.ts"
 import type { LocalHost } from "../LocalHost.ts"
 import type { OpenSsh, SshExit, SshProcess } from "../OpenSsh.ts"
@@ -24,8 +24,11 @@ export interface Explainer {
     process: SshProcess,
     phase: "opening" | "established"
   ) => Effect.Effect<never, TransportError | ConfigurationError>
-  /** Fails once login has lasted longer than it may; a security key gets more time to be touched. */
-  readonly deadline: (process: SshProcess) => Effect.Effect<never, TransportError>
+  /**
+   * Fails once login has lasted longer than it may; a security key gets more time to be touched. And at once when jump
+   * hosts lead to each other: ssh sees only a host that leads to itself, and would start one ssh after the other.
+   */
+  readonly deadline: (process: SshProcess) => Effect.Effect<never, TransportError | ConfigurationError>
 }
 
 /** The key types in the answer of `ssh-keygen -l -F`: the word before each fingerprint. */
@@ -35,6 +38,9 @@ const keyTypesIn = (answer: string): ReadonlyArray<string> =>
 const isHost = Schema.is(Host)
 
 const isNowhere = (file: string): boolean => file === "/dev/null" || file.toLowerCase() === "none"
+
+/** More hosts, one behind the other, than anybody has. */
+const tooManyHops = 12
 
 /** Makes an {@link Explainer} for a destination. */
 export const make = (
@@ -60,6 +66,23 @@ export const make = (
       )
       : Effect.succeed(Option.none<Effective>())
 
+  const configFile = expandHome(destination.sshConfig ?? "~/.ssh/config", host.home)
+
+  const looping = Effect.fnUntraced(function*(process: SshProcess): Effect.fn.Return<never, ConfigurationError> {
+    const { connections } = yield* SubscriptionRef.changes(process.log).pipe(
+      Stream.filter(({ connections }) => connections.length >= tooManyHops),
+      Stream.runHead,
+      Effect.flatMap(Option.match({ onNone: () => Effect.never, onSome: Effect.succeed }))
+    )
+    const hosts = new Set(connections.flatMap(({ hop }) => hop ?? []))
+    return yield* new ConfigurationError({
+      reason: new SshConfigInvalid({
+        file: configFile,
+        detail: `jump hosts lead to each other: ${[...hosts].join(", ")}`
+      })
+    })
+  })
+
   const explain = Effect.fnUntraced(function*(log: SshLog, exit: SshExit, phase: "opening" | "established") {
     const ended: Ended = {
       log,
@@ -67,7 +90,7 @@ export const make = (
       phase,
       target,
       hops: hopsBy(),
-      configFile: expandHome(destination.sshConfig ?? "~/.ssh/config", host.home),
+      configFile,
       ...(destination.identityFile === undefined
         ? undefined
         : { identityFile: expandHome(destination.identityFile, host.home) })
@@ -104,7 +127,7 @@ export const make = (
       const log = yield* SubscriptionRef.get(process.log)
       return yield* Effect.flatMap(explain(log, exit, phase), Effect.fail)
     }),
-    deadline: Effect.fnUntraced(function*(process) {
+    deadline: Effect.fnUntraced(function*(process: SshProcess): Effect.fn.Return<never, TransportError> {
       const rest = Duration.subtract(timing.deadlineWithSecurityKey, timing.deadline)
       const log = yield* Effect.sleep(timing.deadline).pipe(Effect.andThen(SubscriptionRef.get(process.log)))
       if (progress(log).waitingFor === undefined) {
@@ -117,6 +140,6 @@ export const make = (
         hops: hopsBy(),
         waited: Duration.toMillis(timing.deadlineWithSecurityKey)
       })
-    })
+    }, (deadline, process) => Effect.raceFirst(deadline, looping(process)))
   }
 }

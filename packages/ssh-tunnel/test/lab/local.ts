@@ -151,6 +151,12 @@ export const local: Group = {
       {},
       host("box", "ProxyJump box")
     ),
+    broken(
+      "ssh-config-jump-hosts-loop",
+      "The ssh config sends two jump hosts through each other, for which ssh would start one ssh after the other.",
+      {},
+      `${host("box", "ProxyJump other")}\n${host("other", "ProxyJump box")}`
+    ),
     {
       name: "ssh-config-hangs",
       about: "A `Match exec` command of the ssh config does not end (limit shortened).",
