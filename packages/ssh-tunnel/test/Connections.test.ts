@@ -364,6 +364,20 @@ it.effect("after a server of ours went away, its password is sent to nobody befo
     )
   }))
 
+it.effect("a defect ends as Failed, and the session is closed", () =>
+  Effect.gen(function*() {
+    const { find, layer, open } = yield* world
+    yield* Ref.set(find, () => Effect.die(new Error("a bug")))
+    yield* Effect.gen(function*() {
+      const connections = yield* Connections
+      yield* connections.connect(id)
+      const error = yield* Effect.flip(connections.settled(id))
+      assert.include(error.message, "a bug")
+      yield* connections.disconnect(id)
+      assert.strictEqual(yield* Ref.get(open), 0)
+    }).pipe(Effect.provide(layer.pipe(withProfile(profile()))))
+  }))
+
 it.effect("an unknown profile is a typed failure of its state", () =>
   Effect.gen(function*() {
     const { layer } = yield* world

@@ -30,7 +30,9 @@ const remote = Effect.gen(function*() {
   return { sshd, client, server, destination: new Destination({ host: "box", sshConfig: client.configFile }) }
 })
 
-const live = <A, E>(effect: Effect.Effect<A, E, Tunnel | Scope.Scope>) => effect.pipe(Effect.provide(layer))
+const live = <A, E>(effect: Effect.Effect<A, E, Tunnel | Scope.Scope>) =>
+  // Tunnels close before the services that they use.
+  Effect.scoped(effect).pipe(Effect.provide(layer))
 
 describe.skipIf(!Sshd.available).each<{ strategy: Strategy }>([{ strategy: "master" }, { strategy: "plain" }])(
   "Tunnel, $strategy",
