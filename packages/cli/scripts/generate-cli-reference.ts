@@ -75,7 +75,7 @@ const section = (path: ReadonlyArray<string>, doc: HelpDoc): string =>
 const exitCodes: ReadonlyArray<readonly [string, string]> = [
   [
     String(ExitCode.ok),
-    "Done. For `connect`: a clean end by Ctrl-C, SIGTERM or SIGHUP, or `--once` and connected. For `doctor`: no step has failed; warnings do not count"
+    "Done. For `connect`: a clean end by Ctrl-C, SIGTERM or SIGHUP, or `--once` and connected. For `doctor`: no step has failed; warnings do not count. For `diagnose`: there is a report, also of a connection that failed"
   ],
   [String(ExitCode.unexpected), "A fault of the program itself"],
   [String(ExitCode.usage), "Wrong usage"],
@@ -85,7 +85,10 @@ const exitCodes: ReadonlyArray<readonly [string, string]> = [
   ["13", "`BootstrapError`: the server could not be started, stopped or looked at"],
   ["14", "`CompatibilityError`: the server's version is not supported"],
   [`${ExitCode.notExecutable}, ${ExitCode.notFound}`, "`-- CMD` cannot be run, or does not exist"],
-  ["128 + n", "Signal n ended the command, or `connect --once` or `-- CMD` before there was a connection"]
+  [
+    "128 + n",
+    "Signal n ended the command, or `connect --once` or `-- CMD` before there was a connection. `diagnose` prints its report all the same"
+  ]
 ]
 
 const variables: ReadonlyArray<readonly [string, string]> = [
@@ -144,6 +147,7 @@ know. With \`connect --json -- CMD\`, the output of CMD goes to stderr.
 | \`{"type":"log","profile","line"}\` | \`server log\` |
 | \`{"type":"step","at","profile","step":{"id","title","status","detail","durationMs","error"?}}\` | \`doctor\`, for each step as soon as it is decided. \`status\` is \`ok\`, \`failed\`, \`warning\` or \`skipped\` |
 | \`{"type":"examination","at","profile","status","warnings","durationMs","failed","error"?}\` | \`doctor\`, at last: \`status\` is \`ok\` or \`failed\`, \`failed\` the id of the first step that failed or \`null\`, and \`error\` its error |
+| \`{"type":"report","at","profile","report":{"format",…}}\` | \`diagnose\`: the report, with the fields of DiagnosticReport |
 
 An error, also in the states \`Failed\` and \`Reconnecting\`, is
 \`{"_tag","reason":{"_tag",…},"message","retryable","remedy":{"text","command"?}}\`; wrong usage has the \`_tag\` \`UsageError\`.

@@ -5,6 +5,7 @@ import * as Command from "effect/cli/Command"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 import { completions } from "./commands/Completions.ts"
 import { connect } from "./commands/Connect.ts"
+import { diagnose } from "./commands/Diagnose.ts"
 import { doctor } from "./commands/Doctor.ts"
 import { help, type Tree } from "./commands/Help.ts"
 import { hosts } from "./commands/Hosts.ts"
@@ -24,6 +25,7 @@ export const root = Command.make(program).pipe(
   Command.withSubcommands([
     connect,
     doctor,
+    diagnose,
     hosts,
     profiles,
     server,

@@ -6,6 +6,7 @@ import type { Bootstrap } from "@opencode-ai/ssh-tunnel/Bootstrap"
 import type { ConnectionError } from "@opencode-ai/ssh-tunnel/ConnectionError"
 import type { Connections } from "@opencode-ai/ssh-tunnel/Connections"
 import type { Credentials } from "@opencode-ai/ssh-tunnel/Credentials"
+import type { Diagnostics } from "@opencode-ai/ssh-tunnel/Diagnostics"
 import type { Doctor } from "@opencode-ai/ssh-tunnel/Doctor"
 import type { Door } from "@opencode-ai/ssh-tunnel/Door"
 import type { Profile } from "@opencode-ai/ssh-tunnel/Profile"
@@ -26,10 +27,10 @@ export class Engine extends Context.Service<Engine, {
   readonly doctor: Layer.Layer<Doctor, ConnectionError>
   /**
    * Connections that know exactly this profile, saved or not, and the
-   * credentials that the user gave for its server.
+   * credentials that the user gave for its server; and reports about them.
    */
   readonly connections: (
     profile: Profile,
     credentials: Option.Option<Credentials>
-  ) => Layer.Layer<Connections | Door, ConnectionError>
+  ) => Layer.Layer<Connections | Diagnostics | Door, ConnectionError>
 }>()("@opencode-ai/ssh-cli/Engine") {}

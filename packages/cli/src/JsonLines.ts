@@ -6,6 +6,7 @@ import type { RemoteServer } from "@opencode-ai/ssh-tunnel/Bootstrap"
 import { type ConnectionError, describe } from "@opencode-ai/ssh-tunnel/ConnectionError"
 import { ConnectionState } from "@opencode-ai/ssh-tunnel/ConnectionState"
 import { Port } from "@opencode-ai/ssh-tunnel/Destination"
+import { DiagnosticReport } from "@opencode-ai/ssh-tunnel/DiagnosticReport"
 import { type DoctorStep, StepId, StepStatus } from "@opencode-ai/ssh-tunnel/DoctorStep"
 import { Lifetime, Profile } from "@opencode-ai/ssh-tunnel/Profile"
 import { Console, DateTime, Effect, Schema } from "effect"
@@ -114,6 +115,14 @@ export const ExaminationLine = Schema.Struct({
   error: Schema.optionalKey(ErrorJson)
 })
 
+/** `diagnose`: the report, as DiagnosticReport has it. */
+export const ReportLine = Schema.Struct({
+  type: Schema.tag("report"),
+  at: Instant,
+  profile: Schema.String,
+  report: Schema.Record(Schema.String, Schema.Json)
+})
+
 /** Every line that `--json` may print. */
 export const Line = Schema.Union([
   StateLine,
@@ -123,7 +132,8 @@ export const Line = Schema.Union([
   ServerLine,
   LogLine,
   StepLine,
-  ExaminationLine
+  ExaminationLine,
+  ReportLine
 ])
 export type Line = typeof Line.Type
 
@@ -160,6 +170,12 @@ export const stepJson = ({ error, ...step }: DoctorStep): typeof StepJson.Type =
   durationMs: step.durationMs,
   ...(error === undefined ? undefined : { error: errorJson(error) })
 })
+
+const encodeReport = Schema.encodeSync(DiagnosticReport)
+
+/** A report in the form of the lines. */
+export const reportJson = (report: DiagnosticReport): (typeof ReportLine.Type)["report"] =>
+  toJson(encodeReport(report)) as Record<string, Schema.Json>
 
 /** What may be told about a remote server. */
 export const serverJson = (server: RemoteServer): typeof ServerJson.Type => ({

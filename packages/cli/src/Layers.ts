@@ -1,8 +1,10 @@
 /** The only place where live layers meet. */
 import { CredentialStore } from "@opencode-ai/ssh-tunnel/CredentialStore"
+import { Application } from "@opencode-ai/ssh-tunnel/Diagnostics"
 import { LocalPorts } from "@opencode-ai/ssh-tunnel/LocalPorts"
 import {
   layerConnections,
+  layerDiagnostics,
   layerDoctor,
   layerPlatform,
   layerProfiles,
@@ -13,6 +15,8 @@ import { ProfileRepo } from "@opencode-ai/ssh-tunnel/ProfileRepo"
 import { Layer, Option } from "effect"
 import { Engine } from "./Engine.ts"
 import { Output } from "./Output.ts"
+import { program } from "./Program.ts"
+import { version } from "./Version.ts"
 
 const layerEngine = Layer.succeed(
   Engine,
@@ -22,8 +26,9 @@ const layerEngine = Layer.succeed(
     remote: layerRemote,
     doctor: layerDoctor,
     connections: (profile, credentials) =>
-      layerConnections.pipe(
+      Layer.merge(layerConnections, layerDiagnostics).pipe(
         Layer.provide([
+          Layer.succeed(Application, `${program} ${version}`),
           ProfileRepo.layerMemory([profile]),
           CredentialStore.layerMemory(
             Option.match(credentials, { onNone: () => [], onSome: (known) => [[profile.id, known] as const] })

@@ -5,6 +5,7 @@ import type { ConnectionError } from "@opencode-ai/ssh-tunnel/ConnectionError"
 import { Connections, type ServerEndpoint, type States } from "@opencode-ai/ssh-tunnel/Connections"
 import { type Connected, ConnectionState } from "@opencode-ai/ssh-tunnel/ConnectionState"
 import type { Credentials } from "@opencode-ai/ssh-tunnel/Credentials"
+import { Diagnostics } from "@opencode-ai/ssh-tunnel/Diagnostics"
 import { Doctor } from "@opencode-ai/ssh-tunnel/Doctor"
 import { Door } from "@opencode-ai/ssh-tunnel/Door"
 import { noBootstrap, Profile, type ProfileId } from "@opencode-ai/ssh-tunnel/Profile"
@@ -24,6 +25,7 @@ import {
   Schema,
   Sink,
   Stdio,
+  Stream,
   SubscriptionRef,
   Terminal
 } from "effect"
@@ -107,7 +109,20 @@ export const fakeConnections = (script: Script, asked: Ref.Ref<ReadonlyArray<Ask
         retryNow: () => Effect.void,
         states: SubscriptionRef.changes(states),
         state,
-        settled: () => Effect.die("not used"),
+        settled: (id) =>
+          SubscriptionRef.changes(states).pipe(
+            Stream.map((map) => Option.getOrElse(HashMap.get(map, id), () => disconnected)),
+            Stream.filter((now) => ["Connected", "Failed"].includes(now._tag)),
+            Stream.runHead,
+            Effect.map(Option.getOrThrow),
+            Effect.flatMap((now) =>
+              now._tag === "Connected"
+                ? Effect.succeed(now)
+                : now._tag === "Failed"
+                ? Effect.fail(now.error)
+                : Effect.never
+            )
+          ),
         endpoint: (id) =>
           Effect.map(state(id), (now) =>
             now._tag === "Connected"
@@ -140,6 +155,7 @@ export interface World {
   readonly tunnel?: Layer.Layer<Tunnel>
   readonly bootstrap?: Layer.Layer<Bootstrap>
   readonly doctor?: Layer.Layer<Doctor>
+  readonly diagnostics?: Layer.Layer<Diagnostics>
   readonly env?: Readonly<Record<string, string>>
   /** Whether stdout and stderr are terminals. */
   readonly terminal?: boolean
@@ -174,7 +190,11 @@ export const makeWorld = Effect.fnUntraced(function*(world: World = {}) {
       remote: Layer.merge(world.tunnel ?? Tunnel.layerMock({}), world.bootstrap ?? Bootstrap.layerMock({})),
       doctor: world.doctor ?? Doctor.layerMock({}),
       connections: (profile, credentials) =>
-        Layer.merge(fakeConnections(world.script ?? { states: [] }, asked)(profile, credentials), door)
+        Layer.mergeAll(
+          fakeConnections(world.script ?? { states: [] }, asked)(profile, credentials),
+          door,
+          world.diagnostics ?? Diagnostics.layerMock({})
+        )
     })
   )
   const isTerminal = Effect.succeed(world.terminal ?? false)
