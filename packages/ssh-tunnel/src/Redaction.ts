@@ -61,6 +61,12 @@ export interface TextOptions {
    * the end of a secret whose name was cut off.
    */
   readonly cut?: "start" | "end" | "both"
+  /**
+   * Whether names that stand somewhere as the name of a user or host are
+   * recognised everywhere in this text. Only for texts of which every word may
+   * be somebody's: whoever wrote it could make pseudonyms of its other words.
+   */
+  readonly learn?: boolean
 }
 
 /** A text that this process knows to be a secret. */
@@ -152,7 +158,7 @@ const redactString = (text: string, { known, places }: Context, names: Names, op
   if (places === undefined || names === undefined) return hidden
   // A pseudonym may make a token of what it stands in, or a name of what stands beside it.
   for (let round = 0; round < 4; round++) {
-    const named = Places.replacePlaces(hidden, places, names)
+    const named = Places.replacePlaces(hidden, places, names, options.learn ?? false)
     if (named === hidden) break
     hidden = withoutSecrets(named, known, undefined)
   }
@@ -175,7 +181,9 @@ export const redactor = (context: Context): Redactor => {
   /** Most short texts of a report come again and again. */
   const known = new Map<string, string>()
   const text = (text: string, options: TextOptions = {}) => {
-    if (options.cut !== undefined || text.length > 256) return redactString(text, context, names, options)
+    if (options.cut !== undefined || options.learn === true || text.length > 256) {
+      return redactString(text, context, names, options)
+    }
     const before = known.get(text)
     if (before !== undefined) return before
     const redacted = redactString(text, context, names, options)

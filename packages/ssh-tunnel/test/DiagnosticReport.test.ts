@@ -151,6 +151,15 @@ describe("A report", () => {
     )
   })
 
+  it("a stranger cannot make pseudonyms of ssh's words", () => {
+    const words = "debug1: Permission denied (publickey)."
+    const report = assemble(
+      material({ ...quiet, stdout: "Permission@denied publickey@debug1 as 'publickey'", stderr: words })
+    )
+    assert.strictEqual(report.output.ssh[0]?.text, words)
+    assert.include(report.errors[0]?.message, words)
+  })
+
   it("bears a line of many megabytes and shows its end", () => {
     const stderr = "A".repeat(10_000_000) + "\nssh: the end"
     const { "Output of ssh": output } = readMarkdown(toMarkdown(assemble(material({ ...quiet, stderr }))))

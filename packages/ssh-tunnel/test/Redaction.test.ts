@@ -198,6 +198,10 @@ describe("Redaction of people and places", () => {
   const cases: ReadonlyArray<readonly [string, string]> = [
     ["/home/alice/.ssh/id /home/alice2/x /home/bob/.opencode", "~/.ssh/id /home/user-3/x /home/user-4/.opencode"],
     ["\"C:\\\\Users\\\\Alice B\\\\x\" C:\\Users\\carol\\x", "\"~\\\\x\" C:\\Users\\user-3\\x"],
+    [
+      "/data/u7/carol/.opencode/bin/opencode \"/srv/x/.ssh/id\" /.ssh/x /a/.config/b",
+      "~/.opencode/bin/opencode \"~/.ssh/id\" /.ssh/x /a/.config/b"
+    ],
     ["alice-laptop %2Fhome%2Falice%2Fx malice", "user-1-laptop %2Fhome%2Fuser-1%2Fx malice"],
     ["dev: refused; /dev/null; npm run dev-server", "host-2: refused; /dev/null; npm run dev-server"],
     ["tell me, as 'me'", "tell me, as 'me'"],
@@ -225,6 +229,22 @@ describe("Redaction of people and places", () => {
       assert.strictEqual(Redaction.redactText(text, plain), text.replace(":x@", ":<redacted>@"))
     })
   }
+
+  it("a name that was found by where it stood is recognised elsewhere, where that is wanted", () => {
+    const text = "vault7x.log {\"hostname\":\"vault7x\"} Vault7X! vm1 \"host\":\"vm1\""
+    assert.strictEqual(
+      Redaction.redactText(text, context, { learn: true }),
+      "host-4.log {\"hostname\":\"host-4\"} host-4! vm1 \"host\":\"host-5\""
+    )
+    assert.strictEqual(
+      Redaction.redactText(text, context),
+      "vault7x.log {\"hostname\":\"host-4\"} Vault7X! vm1 \"host\":\"host-5\""
+    )
+    assert.strictEqual(
+      Redaction.redactText("x/.local/state/opencode-ssh/server-vm-1202378154.log", context),
+      "x/.local/state/opencode-ssh/server-host-4-1202378154.log"
+    )
+  })
 
   it("a pseudonym is never somebody's name", () => {
     const context = Redaction.context({ hosts: ["host-2", "host-1", "box7"] })

@@ -3,6 +3,7 @@
  * `host-1`, `ip-1`, `~` for a home directory. Names that we know are found
  * wherever they stand; others where only a name can stand (before and after an
  * `@`, in URLs and home directories, in ssh's own sentences), and addresses.
+ * A path is a home directory when something lies in it that only such one has.
  */
 import type { Span } from "./redactDecode.ts"
 import { eachMatch } from "./redactMatch.ts"
@@ -191,6 +192,9 @@ const bareHost = (text: string): string => {
   return (bracketed ?? (isIpv6(host) ? host : host.replace(/:\d+$/, ""))).toLowerCase()
 }
 
+/** A name that means nothing else, so that it is recognised as a part of other words, too. */
+const isDistinctive = (name: string): boolean => name.length >= 5 && !words.has(name) && !vocabulary.has(name)
+
 /** Makes names ready. */
 export const compile = ({ homes, hosts, labels, users }: Names): Places => {
   const seeds: Array<readonly [Kind, string]> = []
@@ -214,7 +218,6 @@ export const compile = ({ homes, hosts, labels, users }: Names): Places => {
   }
   for (const label of labels) add("profile", label)
   const names = [...kinds.keys()].filter((name) => name.length >= 3 && !vocabulary.has(name))
-  const isLoose = (name: string) => name.length >= 5 && !words.has(name)
   return {
     kinds,
     seeds,
@@ -228,8 +231,8 @@ export const compile = ({ homes, hosts, labels, users }: Names): Places => {
       String.raw`(?<![\w~.-])`,
       String.raw`(?![\w-]|\.\w)`
     ),
-    loose: anyOf(names.filter(isLoose), looseStart, looseEnd),
-    strict: anyOf(names.filter((name) => !isLoose(name)), strictStart, strictEnd),
+    loose: anyOf(names.filter(isDistinctive), looseStart, looseEnd),
+    strict: anyOf(names.filter((name) => !isDistinctive(name)), strictStart, strictEnd),
     taken: new Set(kinds.keys())
   }
 }
@@ -237,25 +240,38 @@ export const compile = ({ homes, hosts, labels, users }: Names): Places => {
 /** Gives out pseudonyms; one for the whole of a report. */
 export interface Pseudonyms {
   readonly of: (kind: Kind, name: string) => string
+  /** Names that were found by where they stood. */
+  readonly learned: () => RegExp | undefined
+  readonly kindOf: (name: string) => Kind | undefined
 }
 
+/** What a stranger prints must not make every further text slow. */
+const mostLearned = 64
+
 /** Starts to count. */
-export const pseudonyms = ({ seeds, taken }: Places): Pseudonyms => {
-  const given = new Map<string, string>()
+export const pseudonyms = ({ kinds, seeds, taken }: Places): Pseudonyms => {
+  const given = new Map<string, { readonly kind: Kind; readonly pseudonym: string }>()
   const counters = new Map<Kind, number>()
+  const learned: Array<string> = []
+  let pattern: RegExp | undefined
   const of = (kind: Kind, name: string): string => {
     const key = name.toLowerCase()
     const known = given.get(key)
-    if (known !== undefined) return known
+    if (known !== undefined) return known.pseudonym
     let number = counters.get(kind) ?? 0
     do number++
     while (taken.has(`${kind}-${number}`))
     counters.set(kind, number)
-    given.set(key, `${kind}-${number}`)
-    return `${kind}-${number}`
+    const pseudonym = `${kind}-${number}`
+    given.set(key, { kind, pseudonym })
+    if (!kinds.has(key) && learned.length < mostLearned && isDistinctive(key)) {
+      learned.push(key)
+      pattern = anyOf(learned, looseStart, looseEnd)
+    }
+    return pseudonym
   }
   for (const [kind, name] of seeds) of(kind, name)
-  return { of }
+  return { of, learned: () => pattern, kindOf: (name) => given.get(name.toLowerCase())?.kind }
 }
 
 const userName = String.raw`[A-Za-z0-9_][\w.+$-]{0,63}`
@@ -265,7 +281,7 @@ const hostName = String.raw`[A-Za-z0-9_](?:[\w.-]{0,252}[\w])?`
 const userPlaces = [
   new RegExp(
     String
-      .raw`((?:/home|/Users|/u01/home|[A-Za-z]:\\{1,4}Users|[A-Za-z]:/Users)[/\\]{1,4})([^\s/\\:"'<>|;,()[\]{}*$~]{1,64})`,
+      .raw`((?:/home|/Users|/u01/home|[A-Za-z]:\\{1,4}Users|[A-Za-z]:/Users)[/\\]{1,4})(?!\.)([^\s/\\:"'<>|;,()[\]{}*$~]{1,64})`,
     "g"
   ),
   new RegExp(String.raw`((?:Authenticating to \S{1,300} as |for user |user ')'?)(${userName})(?=')`, "g"),
@@ -275,6 +291,18 @@ const userPlaces = [
   new RegExp(String.raw`("(?:user|username|userName|login|logname)" ?: ?")(${userName})(?=")`, "g")
 ]
 
+/** What lies in a home directory; the path before it is one. */
+const homeMark =
+  /[/\\]\.(?:ssh[/\\]|opencode[/\\]bin|bun[/\\]bin|local[/\\](?:bin|share|state)|config[/\\]opencode|cache[/\\]opencode)/g
+
+/** The path that ends at a place; `undefined` when it is none, or too long to be one. */
+const pathBefore = (text: string, end: number): string | undefined => {
+  let start = end
+  while (start > 0 && end - start < 256 && !/[\s"'`<>|:;,()=[\]{}]/.test(text.charAt(start - 1))) start--
+  const path = text.slice(start, end)
+  return path.length >= 4 && /^[/\\][^/\\]/.test(path) ? path : undefined
+}
+
 /** Where only a host can stand. */
 const hostPlaces = [
   new RegExp(
@@ -282,6 +310,8 @@ const hostPlaces = [
       .raw`((?:Connecting to|connect to host|Authenticated to|Authenticating to|Timeout, server|resolve hostname|[Cc]onnection to|[Cc]onnect to(?: address)?|closed by|reset by|Host) '?\[?)(${hostName})(?=\]?(?:'|:\d| \[| \(| port |: Name| is known| not responding| closed|: [A-Za-z]))`,
     "g"
   ),
+  // Files that bootstrap keeps on a machine.
+  new RegExp(String.raw`(opencode-ssh/(?:server|lock|lease|start)-)(${hostName})(?=-\d{4,}(?!\d))`, "g"),
   new RegExp(String.raw`(-W '?\[?)(${hostName})(?=\]?:\d)`, "g"),
   new RegExp(String.raw`(-W '?\[?[^\s'\]]{1,260}\]?:\d{1,5}'? )(${hostName})(?=\r?$)`, "gm"),
   new RegExp(
@@ -311,7 +341,12 @@ const isVersion = (name: string): boolean =>
   !isIpv4(name) && /^(?:v?\d|latest$|next$|beta$|alpha$|canary$|dev$|sha\d|npm$|workspace$|file$|link$)/i.test(name)
 
 /** The places of a text, in order, none overlapping another. */
-const placesIn = (text: string, { homes, kinds, loose, strict, taken }: Places): ReadonlyArray<Place> => {
+const placesIn = (
+  text: string,
+  { homes, kinds, loose, strict, taken }: Places,
+  { kindOf, learned }: Pseudonyms,
+  learns: boolean
+): ReadonlyArray<Place> => {
   const claimed = new Uint8Array(text.length)
   const places: Array<Place> = []
   const claim = (kind: Place["kind"], name: string, start: number) => {
@@ -342,7 +377,12 @@ const placesIn = (text: string, { homes, kinds, loose, strict, taken }: Places):
     if (!taken.has(name.toLowerCase())) claim("kept", name, index)
   })
   each(homes, ({ 0: name, index }) => claim("home", name, index))
+  each(homeMark, ({ index }) => {
+    const path = pathBefore(text, index)
+    if (path !== undefined) claim("home", path, index - path.length)
+  })
   each(loose, ({ 0: name, index }) => claim(kinds.get(name.toLowerCase()) ?? "host", name, index))
+  each(learns ? learned() : undefined, ({ 0: name, index }) => claim(kindOf(name) ?? "host", name, index))
   each(afterScheme, ({ 0: slashes, index }) => {
     authority.lastIndex = index + slashes.length
     const match = authority.exec(text)
@@ -373,13 +413,16 @@ const placesIn = (text: string, { homes, kinds, loose, strict, taken }: Places):
   return places.sort((a, b) => a.start - b.start)
 }
 
-/** The text with pseudonyms. */
-export const replacePlaces = (text: string, places: Places, names: Pseudonyms): string => {
+/**
+ * The text with pseudonyms. With `learns`, names that were found by where they
+ * stood, in whatever text, are recognised anywhere in this one.
+ */
+export const replacePlaces = (text: string, places: Places, names: Pseudonyms, learns: boolean): string => {
   const kind = places.kinds.get(text.toLowerCase())
   if (kind !== undefined) return names.of(kind, text)
   let from = 0
   let result = ""
-  for (const { end, kind, name, start } of placesIn(text, places)) {
+  for (const { end, kind, name, start } of placesIn(text, places, names, learns)) {
     if (kind === "kept") continue
     result += text.slice(from, start) + (kind === "home" ? "~" : names.of(kind, name))
     from = end

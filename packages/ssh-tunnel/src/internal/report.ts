@@ -217,13 +217,25 @@ const write = (material: Material, sizes: Limits): DiagnosticReport => {
     secrets: [...material.secrets, ...secretsOf(material.environment).map(Redaction.secret)],
     pseudonyms: material.pseudonyms
   }))
-  const redacted = (text: string, cut?: "start" | "end" | "both") =>
-    redactor.text(withoutColours(text), cut === undefined ? {} : { cut })
+  const redacted = (text: string, options: Redaction.TextOptions = {}) => redactor.text(withoutColours(text), options)
   const line = (text: string, limit = sizes.line) => head(visibleLine(redacted(text)), limit)
   const lines = (text: string, limit: number) => {
     const long = text.length > mayBeCut
-    const { cut, text: end } = tail(visible(redacted(text, long ? "both" : undefined)), limit)
+    const { cut, text: end } = tail(visible(redacted(text, long ? { cut: "both" } : {})), limit)
     return cut || long ? `…\n${end}` : end
+  }
+
+  /** The newest processes of one source. */
+  const output = (source: OutputSource) => {
+    const shown: Array<{ readonly at: string; readonly cut: boolean; readonly text: string }> = []
+    let left = sizes.output
+    for (const { at, cut, text } of history.outputs.filter((output) => output.source === source).toReversed()) {
+      if (left <= 0 || (shown.length > 0 && text === "")) continue
+      const end = tail(visible(redacted(text, { cut: cut ? "both" : "end", learn: source !== "ssh" })), left)
+      left -= bytes(end.text) + 64
+      shown.unshift({ at: instant(at), cut: end.cut || cut, text: end.text })
+    }
+    return shown
   }
 
   const errors = errorsIn(history).map((error, index) => {
@@ -242,19 +254,6 @@ const write = (material: Material, sizes: Limits): DiagnosticReport => {
       })
     }
   })
-
-  /** The newest processes of one source. */
-  const output = (source: OutputSource) => {
-    const shown: Array<{ readonly at: string; readonly cut: boolean; readonly text: string }> = []
-    let left = sizes.output
-    for (const { at, cut, text } of history.outputs.filter((output) => output.source === source).toReversed()) {
-      if (left <= 0 || (shown.length > 0 && text === "")) continue
-      const end = tail(visible(redacted(text, cut ? "both" : "end")), left)
-      left -= bytes(end.text) + 64
-      shown.unshift({ at: instant(at), cut: end.cut || cut, text: end.text })
-    }
-    return shown
-  }
 
   const values = (parameters: EffectiveParameters["parameters"]) => {
     let left = sizes.parameters

@@ -17,7 +17,7 @@ const fenced = (text: string): string => {
 
 /** Two columns. */
 const table = (rows: ReadonlyArray<readonly [name: string, value: string]>): string => {
-  const width = Math.max(0, ...rows.map(([name]) => Math.min(name.length, 28)))
+  const width = Math.max(0, ...rows.map(([name]) => Math.min(name.length, 32)))
   return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`.trimEnd()).join("\n")
 }
 
