@@ -68,6 +68,18 @@ const makeWorld = Effect.fnUntraced(function*(options: Options = {}) {
       .replaceAll(/OpenSSH_[^\n]*/g, "OpenSSH_VERSION")
       .replaceAll(/SHA256:[A-Za-z0-9+/]{43}/g, "SHA256:FINGERPRINT")
       .replaceAll(/[\d.]+ [GM]iB free, .*/g, "SIZE free, SYSTEM")
+      .replaceAll(/-L 127\.0\.0\.1:\d+:/g, "-L 127.0.0.1:LOCAL_PORT:")
+      .replaceAll(/http:\/\/127\.0\.0\.1:\d+/g, "http://127.0.0.1:LOCAL_PORT")
+      .replaceAll(/\b20\d\d-\d\d-\d\dT[\d:.]+Z/g, "TIME")
+      .replaceAll(/^TIME( +)[\d.]+ s /gm, "TIME  TIME ")
+      .replaceAll(
+        /^(runtime|system|application)( +).*$/gm,
+        (_, name: string, gap: string) => `${name}${gap}${name.toUpperCase()}`
+      )
+      .replaceAll(/(?<!`)\b(root|user-1)\b/g, "USER")
+      .replaceAll(/\bport \d{4,5}\b/g, "port PORT")
+      .replaceAll(/"?searched"?: ?\[[^\]]*\]/g, "searched: [PLACES]")
+      .replaceAll(/\b[0-9a-f]{32}\b/g, "NONCE")
       // As wide as it was, so that the columns stay.
       .replaceAll(/ {2} *(?:\d+ ms|\d+\.\d s)(?=  |$)/gm, (time) => "TIME".padStart(time.length))
       .split("\n").map((line) => line.trimEnd()).join("\n")
@@ -75,24 +87,61 @@ const makeWorld = Effect.fnUntraced(function*(options: Options = {}) {
   return { sshd, client, run, stable }
 })
 
-const block = (name: string) => new RegExp(`(<!-- recorded: ${name} -->\n\n\`\`\`\\w*\n)([\\s\\S]*?)(\n?\`\`\`\n)`)
+const block = (name: string) => new RegExp(`(<!-- recorded: ${name} -->\n\n(\`\`\`|~~~)\\w*\n)([\\s\\S]*?)(\\2\n)`)
 
 /** Compares an output with the page's, or writes it there. */
-const record = (name: string, command: string, output: string): void => {
+const record = (
+  name: string,
+  command: string,
+  output: string,
+  comparable: (text: string) => string = (text) => text
+): void => {
   const text = Fs.readFileSync(page, "utf8")
   const found = block(name).exec(text)
   if (found === null) return assert.fail(`docs/doctor.md has no place for ${name}`)
-  const now = `$ ${command}\n${output.trimEnd()}`
+  const now = `$ ${command}\n${output.trimEnd()}\n`
   if (isUpdate) {
     Fs.writeFileSync(
       page,
-      text.replace(
-        block(name),
-        (_, before: string, _old: string, after: string) => `${before}${now}\n${after.trimStart()}`
-      )
+      text.replace(block(name), (_, before: string, _fence, _old, after: string) => before + now + after)
     )
-  } else assert.strictEqual(found[2]?.trimEnd(), now, "docs/doctor.md is stale: run with UPDATE=1")
+  } else assert.strictEqual(comparable(found[3] ?? ""), comparable(now), "docs/doctor.md is stale: run with UPDATE=1")
 }
+
+/** The sections of a report: its heading, then the rest. */
+const sections = (text: string): ReadonlyArray<readonly [heading: string, body: string]> =>
+  text.split(/^(?=## )/m).map((section) => {
+    const end = section.indexOf("\n")
+    return [section.slice(0, end), section.slice(end)] as const
+  })
+
+/** The first and the last of the many lines of a section's block. */
+const shortened = (text: string, first: number, last: number): string =>
+  text.replaceAll(/(?<=```text\n)([\s\S]*?)(?=```)/g, (lines) => {
+    const all = lines.trimEnd().split("\n")
+    const more = all.length - first - last
+    return more < 2
+      ? lines
+      : [...all.slice(0, first), "…", ...last === 0 ? [] : all.slice(-last)].map((line) => `${line}\n`).join("")
+  })
+
+/** A report for the page: the longest sections are cut. */
+const excerpt = (report: string): string =>
+  sections(report).map(([heading, body]) =>
+    heading +
+    (heading === "## Effective parameters"
+      ? shortened(body, 4, 0)
+      : heading === "## Output of ssh" || heading.startsWith("## Remote")
+      ? shortened(body, 1, 3)
+      : body)
+  ).join("")
+
+/** What every run says: not how often it was seen on the way, and not what other programs say. */
+const comparable = (report: string): string =>
+  sections(report)
+    .filter(([heading]) => !/^## (Effective|Output|Remote)/.test(heading))
+    .flat().join("")
+    .replaceAll(/^TIME .*\n/gm, "")
 
 const signs = (stdout: string): string => (stdout.match(/^[✔✘!–] /gm) ?? []).join("").replaceAll(" ", "")
 
@@ -127,5 +176,42 @@ describe.skipIf(!Sshd.available || !Opencode.available)("opencode-ssh doctor", (
       assert.deepStrictEqual([json.code, json.stderr, lines.length], [13, "", 14])
       const last = lines.at(-1)
       assert.isTrue(last?.type === "examination" && last.failed === "opencode" && last.durationMs > 0)
+    }))
+})
+
+describe.skipIf(!Sshd.available || !Opencode.available)("opencode-ssh diagnose", () => {
+  it.live("about a good host", () =>
+    Effect.gen(function*() {
+      const { run, sshd, stable } = yield* makeWorld({ installed: false })
+      const { code, stderr, stdout } = yield* run("diagnose", "box")
+      assert.strictEqual(code, 0, stderr)
+      assert.match(stderr, /^Read the report before you send it/)
+      assert.include(stdout, "state       Connected")
+      record("diagnose-good", "opencode-ssh diagnose box", excerpt(stable(stdout)), comparable)
+      assert.strictEqual(yield* sshd.authentications, 1)
+      assert.notInclude(stdout, "s3cret")
+    }), 90_000)
+
+  it.live("about a host whose key is not known", () =>
+    Effect.gen(function*() {
+      const { run, stable } = yield* makeWorld({ known: false, running: false })
+      const { code, stderr, stdout } = yield* run("diagnose", "box")
+      assert.strictEqual(code, 0, stderr)
+      assert.include(stderr, "The connection failed: The host key of ")
+      record("diagnose-unknown-key", "opencode-ssh diagnose box", excerpt(stable(stdout)), comparable)
+
+      const json = yield* run("diagnose", "box", "--json")
+      const [line, ...others] = jsonLines(json.stdout.trimEnd().split("\n"))
+      assert.deepStrictEqual([json.code, json.stderr, others.length], [0, "", 0])
+      assert.isTrue(line?.type === "report" && line.report["state"] === "Failed")
+    }))
+
+  it.live("about a host without OpenCode", () =>
+    Effect.gen(function*() {
+      const { run, stable } = yield* makeWorld({ installed: false, running: false })
+      const { code, stderr, stdout } = yield* run("diagnose", "box", "--bootstrap")
+      assert.strictEqual(code, 0, stderr)
+      assert.include(stderr, "The connection failed: OpenCode is not installed")
+      record("diagnose-no-opencode", "opencode-ssh diagnose box --bootstrap", excerpt(stable(stdout)), comparable)
     }))
 })
