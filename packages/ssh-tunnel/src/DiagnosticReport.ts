@@ -20,7 +20,7 @@ const StateName = Schema.Literals([
   "Failed",
   "Disconnecting"
 ])
-const Millis = Schema.Number
+const Millis = Schema.Finite
 
 /** A keyword of `ssh -G` and its value. */
 const Parameter = Schema.Struct({ keyword: Text, value: Text })
