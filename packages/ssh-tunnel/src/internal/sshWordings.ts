@@ -451,6 +451,11 @@ export const wordings: ReadonlyArray<Wording> = [
     proxied: group(1) === "UNKNOWN",
     detail: group(0)
   })),
+  // Instead of kex_exchange_identification's line when the proxy is gone before ssh has written its own version.
+  row("banner", /^banner exchange: Connection to UNKNOWN port \d+: (.*)$/, (group) => ({
+    _tag: "NotIdentified",
+    detail: group(1)
+  })),
   // "read: Connection from 192.0.2.1 port 22: Software caused connection abort", and its like.
   row("banner", /^banner exchange: Connection to (\S+) port \d+: .*$/, closed),
   row("ssh_dispatch_run_fatal:", /^ssh_dispatch_run_fatal: Connection to (\S+) port \d+: .*$/, closed),

@@ -754,6 +754,22 @@ describe("a server that lies", () => {
     { arbitrary: { runs: 500 } }
   )
 
+  it("a proxy that is gone before ssh has written its version is the same failure, in other words", () => {
+    const read = /kex_exchange_identification: .*\r\nConnection closed by UNKNOWN port 65535\r\n$/
+    // Recorded from OpenSSH 9.2 with a ProxyCommand whose program does not exist; which it is, is a race.
+    const written = "debug1: kex_exchange_identification: write: Broken pipe\r\n" +
+      "banner exchange: Connection to UNKNOWN port 65535: Broken pipe\r\n"
+    const early = transcripts.filter(({ name, stderr }) =>
+      read.test(stderr) && phaseOf(name) === "opening" && !stderr.includes("(via proxy)")
+    )
+    assert.isAtLeast(early.length, 10)
+    for (const { name, stderr } of early) {
+      const same = expected[name]?.["_tag"] === "ConnectionClosed" ? { detail: "Broken pipe" } : {}
+      const reason = reasonOf(classify(endedOf(stderr.replace(read, written))))
+      assert.deepStrictEqual(reason, { ...expected[name], ...same }, name)
+    }
+  })
+
   it("what ends a login is said last, after any banner", () => {
     const { stderr } = transcript("key-refused")
     const login = stderr.slice(0, stderr.indexOf(opening) + opening.length)

@@ -21,6 +21,8 @@ const fromSource: ReadonlyArray<readonly [line: string, tag: Fact["_tag"]]> = [
   ["client_loop: send disconnect: Broken pipe", "Lost"],
   ["Read from remote host box: Connection reset by peer", "Lost"],
   ["ssh_dispatch_run_fatal: Connection to 192.0.2.1 port 22: message authentication code incorrect", "Closed"],
+  // Seen, too, when a proxy is gone early: a race that cannot be recorded.
+  ["banner exchange: Connection to UNKNOWN port 65535: Broken pipe", "NotIdentified"],
   ["config line 27: Can't open user config file /home/me/.ssh/config: Permission denied", "ConfigInvalid"],
   ["inconsistent options: ProxyCommand+ProxyJump", "ConfigInvalid"],
   ["hostname contains invalid characters", "ConfigInvalid"],
