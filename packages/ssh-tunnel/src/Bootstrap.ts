@@ -233,8 +233,8 @@ export class Bootstrap extends Context.Service<Bootstrap, {
 
         const ended = Effect.gen(function*() {
           const exitCode = yield* command.exitCode
-          // What it said may still be on the way.
-          yield* lastWords(reader, timing.lastWords)
+          // What it said may still be on the way, for long on a busy machine; usually its end is there already.
+          yield* lastWords(reader, timing.control)
           if (yield* Deferred.isDone(result)) return yield* Deferred.await(result)
           return yield* fail(
             RemoteAnswer.unanswered({ exitCode, heard: yield* Ref.get(heard), output: yield* output })

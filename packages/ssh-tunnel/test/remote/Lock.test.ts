@@ -116,6 +116,10 @@ describe.concurrent.each(Machine.shells)("the lock, in %s", (_, shell) => {
         assert.isOk(next.result?.server, moment + next.stdout + next.stderr)
         const alive = (yield* machine.processes).filter(({ command }) => command.includes(" serve "))
         assert.deepStrictEqual(alive.map(({ pid }) => pid), [next.result.server.pid], moment)
+        yield* machine.run(shell, { action: "stop" })
+        // Whoever needs the lock next gets it, and sweeps what the killed client was about.
+        const last = yield* machine.run(shell, { nonce: `${index}bcdef01` })
+        assert.isOk(last.result?.server, moment + last.stdout + last.stderr)
         assert.deepStrictEqual(files(machine), [], moment)
         yield* machine.run(shell, { action: "stop" })
       }
