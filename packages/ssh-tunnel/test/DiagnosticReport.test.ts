@@ -4,8 +4,9 @@ import { ConnectionState } from "../src/ConnectionState.ts"
 import { DiagnosticReport, toJson, toMarkdown } from "../src/DiagnosticReport.ts"
 import { emptyHistory } from "../src/FlightRecorder.ts"
 import { assemble, maxReport } from "../src/internal/report.ts"
+import { Profile, ProfileId } from "../src/Profile.ts"
 import { material, now, type Planted, profile, quiet, readMarkdown, unclassified } from "./DiagnosticsFixtures.ts"
-import { encodings, index, Password, privateKeys, Token, unknownTokens } from "./RedactionFixtures.ts"
+import { assertAbsent, encodings, index, Password, privateKeys, Token, unknownTokens } from "./RedactionFixtures.ts"
 
 const decode = Schema.decodeUnknownSync(Schema.fromJsonString(DiagnosticReport))
 const size = (text: string) => Buffer.byteLength(text)
@@ -23,6 +24,14 @@ const forms = Object.values(encodings)
 const unknown = Object.values(unknownTokens)
 const keys = Object.values(privateKeys)
 const places = ["stderr", "stdout", "log", "detail", "path", "value"] as const
+
+/** Few settings, so that ten thousand reports take seconds. */
+const small = new Profile({
+  id: ProfileId.make("prod"),
+  name: "Production farm",
+  host: "prod-db.corp.internal",
+  bootstrap: { enabled: false, lifetime: "persistent" }
+})
 
 describe("A report", () => {
   it.effect.prop(
@@ -46,14 +55,14 @@ describe("A report", () => {
           stdout: place % 2 === 0 ? text : "",
           [spot]: `a ${encoded} b`
         }
-        const report = assemble(material(planted, [Redacted.make(secret)]))
+        const report = assemble({ ...material(planted, [Redacted.make(secret)]), profile: small })
         const [markdown, json] = [toMarkdown(report), toJson(report)]
         for (const output of [markdown, json]) {
           for (const leak of [secret, encoded, encodeURIComponent(secret), Buffer.from(secret).toString("base64")]) {
-            assert.notInclude(output, leak)
+            assertAbsent(output, leak)
           }
-          assert.notInclude(output, token)
-          for (const line of body) assert.notInclude(output, line.slice(0, 16))
+          assertAbsent(output, token)
+          for (const line of body) assertAbsent(output, line.slice(0, 16))
           for (
             const name of [
               "alice",
@@ -66,10 +75,9 @@ describe("A report", () => {
               "Production farm"
             ]
           ) {
-            assert.notInclude(output, name)
+            assertAbsent(output, name)
           }
         }
-        readMarkdown(markdown)
       }),
     // The texts are the same on every runtime; Bun's regular expressions are slower to compile.
     { arbitrary: { runs: process.versions["bun"] === undefined ? 10_000 : 2000 }, timeout: 240_000 }
@@ -184,10 +192,10 @@ describe("A report", () => {
           })
           const markdown = toMarkdown(report)
           assert.include(markdown, "last line")
-          for (let at = 0; at + 6 <= secret.length; at++) assert.notInclude(markdown, secret.slice(at, at + 6))
+          for (let at = 0; at + 6 <= secret.length; at++) assertAbsent(markdown, secret.slice(at, at + 6))
           if (known.length > 0) {
             const base64 = Buffer.from(secret).toString("base64")
-            for (let at = 0; at + 8 <= base64.length; at++) assert.notInclude(markdown, base64.slice(at, at + 8))
+            for (let at = 0; at + 8 <= base64.length; at++) assertAbsent(markdown, base64.slice(at, at + 8))
           }
         }
       }

@@ -14,7 +14,7 @@ import { ProfileId } from "../src/Profile.ts"
 import { ProfileRepo } from "../src/ProfileRepo.ts"
 import { SshConfig } from "../src/SshConfig.ts"
 import { effective, profile, readMarkdown } from "./DiagnosticsFixtures.ts"
-import { encodings, index, Password } from "./RedactionFixtures.ts"
+import { assertAbsent, encodings, index, Password } from "./RedactionFixtures.ts"
 
 const one = profile()
 const other = profile({ id: ProfileId.make("other"), name: "Other" })
@@ -104,7 +104,7 @@ it.effect.prop(
       yield* Effect.forEach(edges.slice(1), (end, number) => append(text.slice(edges[number], end)))
       const report = yield* diagnostics.report(one.id)
       for (const output of [toMarkdown(report), toJson(report)]) {
-        for (const leak of [known, encoded, Buffer.from(known).toString("base64")]) assert.notInclude(output, leak)
+        for (const leak of [known, encoded, Buffer.from(known).toString("base64")]) assertAbsent(output, leak)
       }
       assert.include(report.output.remoteStdout[0]?.text, "before ")
     }).pipe(Effect.provide(world())),

@@ -1,4 +1,5 @@
 /** Secrets, the forms in which they leak, and texts around them; written independently of what hides them. */
+import { assert } from "@effect/vitest"
 import { Arbitrary, Schema } from "effect"
 
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -149,4 +150,9 @@ export const unknownTokens: Readonly<Record<string, (secret: string) => string>>
   GitHub: (secret) => `pushed with ghp_${secret}${secret} ok`,
   OpenAI: (secret) => `key sk-proj-${secret}${secret} ok`,
   JWT: (secret) => `got eyJhbGciOiJIUzI1NiJ9.${secret}.${secret} ok`
+}
+
+/** `assert.notInclude`, for millions of calls. */
+export const assertAbsent = (text: string, secret: string): void => {
+  if (text.includes(secret)) assert.notInclude(text, secret)
 }

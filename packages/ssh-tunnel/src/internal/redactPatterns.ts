@@ -318,11 +318,9 @@ export const patterns = (text: string, cut: boolean): ReadonlyArray<Span> => [
   ...assignments(text),
   ...schemes(text),
   ...tokens(text),
-  ...urls(text),
+  ...(text.includes("://") ? urls(text) : []),
   ...(text.includes("@") ? second(text, userAndPassword) : []),
-  ...flags(text),
-  ...second(text, basicFlag),
-  ...second(text, sshpass),
-  ...second(text, netrc),
+  ...(text.includes("-") ? [...flags(text), ...second(text, basicFlag), ...second(text, sshpass)] : []),
+  ...(text.includes("login") ? second(text, netrc) : []),
   ...(text.includes("</") ? xml(text) : [])
 ]

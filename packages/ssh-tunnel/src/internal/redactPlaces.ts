@@ -8,6 +8,7 @@
 import type { Span } from "./redactDecode.ts"
 import { eachMatch } from "./redactMatch.ts"
 import { marker } from "./redactPatterns.ts"
+import { isPublic, nobody, vendors, vocabulary, words } from "./redactWords.ts"
 
 /** Who and where; as `ssh` and the passwd file name them. */
 export interface Names {
@@ -25,119 +26,6 @@ interface Place extends Span {
   readonly kind: Kind | "home" | "kept"
   readonly name: string
 }
-
-/** Names that every machine has, or that stand for nobody. */
-const nobody: ReadonlySet<string> = new Set([
-  "root",
-  "localhost",
-  "nobody",
-  "git",
-  "opencode",
-  "user",
-  "username",
-  "host",
-  "hostname",
-  "master",
-  "linuxbrew",
-  "shared",
-  "public",
-  "none",
-  "null",
-  "undefined",
-  "unknown",
-  "any",
-  "*"
-])
-
-/** Words of ssh, of shells and of our own sentences: as names they are recognised only where nothing else can be meant. */
-const vocabulary: ReadonlySet<string> = new Set([
-  "agent",
-  "authentication",
-  "client",
-  "config",
-  "connection",
-  "debug1",
-  "default",
-  "error",
-  "forward",
-  "github",
-  "home",
-  "identity",
-  "internal",
-  "linux",
-  "local",
-  "login",
-  "network",
-  "openssh",
-  "password",
-  "port",
-  "profile",
-  "proxy",
-  "remote",
-  "server",
-  "session",
-  "shell",
-  "ssh",
-  "sshd",
-  "system",
-  "target",
-  "tests",
-  "tunnel",
-  "ubuntu",
-  "users",
-  "version",
-  "windows",
-  "workspace"
-])
-
-/** Words that are a part of other names: as names they are recognised only where they stand alone. */
-const words: ReadonlySet<string> = new Set([
-  "admin",
-  "backup",
-  "build",
-  "cloud",
-  "cluster",
-  "deploy",
-  "desktop",
-  "docker",
-  "gateway",
-  "guest",
-  "laptop",
-  "production",
-  "staging",
-  "vagrant",
-  "workstation"
-])
-
-/** Sites that everybody uses: no place of a person. */
-const publicSites = [
-  "anthropic.com",
-  "bun.sh",
-  "debian.org",
-  "example.com",
-  "github.com",
-  "githubusercontent.com",
-  "gitlab.com",
-  "google.com",
-  "googleapis.com",
-  "libssh.org",
-  "lysator.liu.se",
-  "models.dev",
-  "mozilla.org",
-  "nodejs.org",
-  "npmjs.com",
-  "npmjs.org",
-  "openai.com",
-  "opencode.ai",
-  "openrouter.ai",
-  "openssh.com",
-  "openssh.org",
-  "openssl.org",
-  "ubuntu.com",
-  "w3.org"
-]
-
-const isPublic = (name: string): boolean => publicSites.some((site) => name === site || name.endsWith(`.${site}`))
 
 const isLoopback = (address: string): boolean =>
   /^(?:127\.|0\.0\.0\.0$|255\.255\.255\.255$)/.test(address) || /^[0:]+1?$/.test(address)
@@ -333,9 +221,6 @@ const domain =
   /(?<![\w.@/-])(?:[a-z0-9_](?:[a-z0-9_-]{0,62}[a-z0-9_])?\.){1,8}(?:com|net|org|edu|gov|mil|internal|local|lan|corp|intra|intranet|localdomain|arpa|private|test)(?![\w-]|\.\w)/g
 const pseudonym = /(?<![A-Za-z0-9])(?:user|host|ip|profile)-\d{1,6}(?![A-Za-z0-9])/g
 
-/** `chacha20-poly1305@openssh.com` is an algorithm (RFC 4251 §6). */
-const vendors: ReadonlySet<string> = new Set(["openssh.com", "libssh.org", "lysator.liu.se", "ssh.com"])
-
 /** `name@1.2.3`, `name@latest`: a package. */
 const isVersion = (name: string): boolean =>
   !isIpv4(name) && /^(?:v?\d|latest$|next$|beta$|alpha$|canary$|dev$|sha\d|npm$|workspace$|file$|link$)/i.test(name)
@@ -377,13 +262,13 @@ const placesIn = (
     if (!taken.has(name.toLowerCase())) claim("kept", name, index)
   })
   each(homes, ({ 0: name, index }) => claim("home", name, index))
-  each(homeMark, ({ index }) => {
+  each(text.includes(".") ? homeMark : undefined, ({ index }) => {
     const path = pathBefore(text, index)
     if (path !== undefined) claim("home", path, index - path.length)
   })
   each(loose, ({ 0: name, index }) => claim(kinds.get(name.toLowerCase()) ?? "host", name, index))
   each(learns ? learned() : undefined, ({ 0: name, index }) => claim(kindOf(name) ?? "host", name, index))
-  each(afterScheme, ({ 0: slashes, index }) => {
+  each(text.includes(":") ? afterScheme : undefined, ({ 0: slashes, index }) => {
     authority.lastIndex = index + slashes.length
     const match = authority.exec(text)
     if (match === null || !/[a-z]/i.test(text.charAt(index - 1))) return
@@ -402,13 +287,13 @@ const placesIn = (
     user(name, index)
     host(authority, index + name.length + 1)
   })
-  each(ipv4, ({ 0: name, index }) => {
+  each(text.includes(".") ? ipv4 : undefined, ({ 0: name, index }) => {
     if (isIpv4(name)) host(name, index)
   })
-  each(ipv6, ({ 0: name, index }) => {
+  each(text.includes(":") ? ipv6 : undefined, ({ 0: name, index }) => {
     if (isIpv6(name)) host(name, index)
   })
-  each(domain, ({ 0: name, index }) => host(name, index))
+  each(text.includes(".") ? domain : undefined, ({ 0: name, index }) => host(name, index))
   each(strict, ({ 0: name, index }) => claim(kinds.get(name.toLowerCase()) ?? "host", name, index))
   return places.sort((a, b) => a.start - b.start)
 }
