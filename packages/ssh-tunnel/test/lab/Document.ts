@@ -54,7 +54,10 @@ export const rowOf = (scenario: Scenario, outcome: Outcome): Row => {
   const { error } = outcome
   const about = scenario.about + (scenario.origin === "transcript" ? " (transcript)" : "")
   if (error === undefined) return { firm: [code(scenario.name), cell(about), "none", "–"], words: ["Connected", "–"] }
-  const hop = "hop" in error.reason && error.reason.hop !== undefined ? ` at ${error.reason.hop}` : ""
+  const said = "hop" in error.reason ? error.reason.hop : undefined
+  const expected = scenario.expected === "Connected" ? undefined : scenario.expected.hop
+  const at = scenario.hopIsLuck === true ? expected : said
+  const hop = at === undefined ? "" : ` at ${at}`
   const { command, text } = error.remedy
   return {
     firm: [

@@ -68,6 +68,8 @@ export interface Scenario {
   readonly expected: Failure | "Connected"
   readonly requires?: ReadonlyArray<Requirement>
   readonly origin?: Origin
+  /** Now and then ssh's own words do not tell that it is the jump host's failure: then nobody can. */
+  readonly hopIsLuck?: boolean
   /** It takes so many seconds, because the wait is ssh's own. */
   readonly seconds?: number
   readonly setUp: Effect.Effect<Situation, LabError, Scope.Scope>
