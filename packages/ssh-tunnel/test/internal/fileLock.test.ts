@@ -85,7 +85,10 @@ describe("fileLock", () => {
       Effect.provide(platform)
     ))
 
-  it.effect("goes on at once when the lock is given back: no clock has to move", () =>
+  // Bun's watch of a directory was seen to miss an event; there it is the look after a while that the lock relies on.
+  const onEventsAlone = process.versions["bun"] === undefined ? it.effect : it.live
+
+  onEventsAlone("goes on when the lock is given back; on Node no clock has to move", () =>
     Effect.gen(function*() {
       const { entries, lock } = yield* setting
       const { withLock } = yield* FileLock.make
