@@ -130,7 +130,7 @@ export const unknownTokens: Readonly<Record<string, (secret: string) => string>>
   sshpass: (secret) => `sshpass -p ${secret} ssh box`,
   curl: (secret) => `curl -s -u me:${secret} http://127.0.0.1/`,
   netrc: (secret) => `machine example.com login me password ${secret}`,
-  npmrc: (secret) => `//registry.npmjs.org/:_authToken=${secret}`,
+  npmrc: (secret) => `//npm.example.com/:_authToken=${secret}`,
   XML: (secret) => `<settings><password>${secret}</password></settings>`,
   "Basic header": (secret) => `authorization: Basic ${base64(`opencode:${secret}`)}`,
   "Basic alone": (secret) => `sent Basic ${base64(`opencode:${secret}`)} to it`,
