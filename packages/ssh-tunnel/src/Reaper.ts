@@ -3,7 +3,20 @@
  * small `sh` per host process holds a pipe to us and, when that pipe ends,
  * ends the process groups that were registered with it.
  */
-import { Context, Duration, Effect, Layer, Option, Queue, Ref, Scope, Semaphore, Stream, SynchronizedRef } from "effect"
+import {
+  type Cause,
+  Context,
+  Duration,
+  Effect,
+  Layer,
+  Option,
+  Queue,
+  Ref,
+  Scope,
+  Semaphore,
+  Stream,
+  SynchronizedRef
+} from "effect"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
 import { ConfigurationError, RuntimeDirectoryUnusable } from "./ConfigurationError.ts"
 import { reaperScript } from "./internal/reaperScript.ts"
@@ -13,7 +26,7 @@ import { Timing } from "./Schedules.ts"
 
 interface Shell {
   readonly input: Queue.Queue<Uint8Array>
-  readonly answers: Queue.Queue<string>
+  readonly answers: Queue.Queue<string, Cause.Done>
   readonly isRunning: Effect.Effect<boolean>
 }
 
@@ -54,19 +67,26 @@ export class Reaper extends Context.Service<Reaper, {
         new ConfigurationError({
           reason: new RuntimeDirectoryUnusable({
             path: "/bin/sh",
-            detail: `the reaper could not be started: ${String(cause)}`
+            detail: `the reaper cannot be used: ${String(cause)}`
           })
         })
 
       const send = Effect.fnUntraced(function*(target: Shell, line: string) {
         yield* Queue.offer(target.input, encoder.encode(`${line}\n`))
-        yield* Queue.take(target.answers)
+        // Not for ever: it may be stopped, and one that has died answers nobody.
+        yield* Queue.take(target.answers).pipe(
+          Effect.mapError(() => unusable("it has died")),
+          Effect.timeoutOrElse({
+            duration: timing.control,
+            orElse: () => Effect.fail(unusable("it does not answer"))
+          })
+        )
       })
 
       const spawn = Effect.gen(function*() {
         const directory = yield* runtimeDirectory.path
         const input = yield* Queue.unbounded<Uint8Array>()
-        const answers = yield* Queue.unbounded<string>()
+        const answers = yield* Queue.unbounded<string, Cause.Done>()
         const handle = yield* spawner.spawn(
           ChildProcess.make("/bin/sh", [
             "-c",
@@ -89,7 +109,7 @@ export class Reaper extends Context.Service<Reaper, {
           Stream.runForEach((line) => Queue.offer(answers, line)),
           Effect.ignore,
           // A reaper that died answers nobody: whoever waits goes on, and the next registration starts another.
-          Effect.ensuring(Queue.shutdown(answers)),
+          Effect.ensuring(Queue.end(answers)),
           Effect.forkIn(scope)
         )
         return { input, answers, isRunning: Effect.orElseSucceed(handle.isRunning, () => false) }

@@ -99,13 +99,13 @@ export const make = Effect.gen(function*() {
           Effect.map(Effect.andThen(process.exit, SubscriptionRef.get(process.log)), SshLog.tail)
         ),
         exitCode: Effect.gen(function*() {
-          const { code } = yield* Effect.raceFirst(
-            process.exit,
-            explain.deadline(process).pipe(
-              Effect.when(Effect.map(SubscriptionRef.get(process.log), (log) => !SshLog.isAuthenticated(log))),
-              Effect.andThen(Effect.never)
-            )
+          const loggedIn = SubscriptionRef.changes(process.log).pipe(
+            Stream.filter(SshLog.isAuthenticated),
+            Stream.runHead
           )
+          // The deadline is the login's; the command may last.
+          const inTime = Effect.andThen(Effect.raceFirst(loggedIn, explain.deadline(process)), Effect.never)
+          const { code } = yield* Effect.raceFirst(process.exit, inTime)
           const log = yield* SubscriptionRef.get(process.log)
           return SshLog.isAuthenticated(log) ? code ?? 255 : yield* explain.ended(process, "opening")
         })

@@ -3,11 +3,12 @@ import * as FakeServer from "@opencode-ai/ssh-lab/FakeServer"
 import * as Port from "@opencode-ai/ssh-lab/Port"
 import * as SshClient from "@opencode-ai/ssh-lab/SshClient"
 import * as Sshd from "@opencode-ai/ssh-lab/Sshd"
-import { Effect, Exit, Fiber, Redacted, Scope, Stream } from "effect"
+import { Duration, Effect, Exit, Fiber, Redacted, Scope, Stream } from "effect"
 import * as Net from "node:net"
 import type { Strategy } from "../../src/ConnectionState.ts"
 import { Destination } from "../../src/Destination.ts"
 import { layerRemote as layer } from "../../src/node/index.ts"
+import { Timing } from "../../src/Schedules.ts"
 import { Tunnel } from "../../src/Tunnel.ts"
 
 const get = (port: number) =>
@@ -68,6 +69,15 @@ describe.skipIf(!Sshd.available).each<{ strategy: Strategy }>([{ strategy: "mast
         assert.include(stderr, "err\n")
         assert.strictEqual(code, 7)
       })))
+
+    it.live("a command may last longer than a login", () =>
+      live(Effect.gen(function*() {
+        const { destination } = yield* remote
+        const tunnels = yield* Tunnel
+        const tunnel = yield* tunnels.open(destination, { strategy })
+        const command = yield* tunnel.exec(Redacted.make("sleep 4; exit 7\n"))
+        assert.strictEqual(yield* command.exitCode, 7)
+      })).pipe(Effect.provideService(Timing, { ...Timing.defaults, deadline: Duration.seconds(3) })))
 
     it.live("the script's stdin ends with the scope", () =>
       live(Effect.gen(function*() {
