@@ -131,6 +131,7 @@ export const fakeConnections = (script: Script, asked: Ref.Ref<ReadonlyArray<Ask
                 credentials: Option.fromUndefinedOr(script.credentials)
               })
               : Option.none()),
+        tunnel: () => Effect.succeedNone,
         networkChanged: Effect.void
       })
     })

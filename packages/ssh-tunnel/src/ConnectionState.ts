@@ -40,6 +40,11 @@ export const ConnectionState = Schema.TaggedUnion({
     /** `http://127.0.0.1:<localPort>`, without credentials. */
     url: Schema.String,
     localPort: Port,
+    /**
+     * The local port that the profile had before, when a stranger holds it now: the origin has changed, so what the
+     * browser stored under the old one is not seen.
+     */
+    movedFrom: Schema.optionalKey(Port),
     remotePort: Port,
     serverVersion: Schema.String,
     generation: Generation,

@@ -35,6 +35,7 @@ import { ProfileRepo } from "./ProfileRepo.ts"
 import { reconnect, Timing } from "./Schedules.ts"
 import { ServerInfo } from "./ServerInfo.ts"
 import { ConnectionClosed, TransportError, Unclassified } from "./TransportError.ts"
+import type { OpenTunnel } from "./Tunnel.ts"
 
 /** The states of all profiles that were ever connected in this process; others are `Disconnected`. */
 export type States = HashMap.HashMap<ProfileId, ConnectionState>
@@ -58,6 +59,12 @@ const disconnected = ConnectionState.cases.Disconnected.make({})
 
 /** In these states a profile's fiber, if there is still one, does nothing more. */
 const ending: ReadonlySet<ConnectionState["_tag"]> = new Set(["Disconnected", "Failed", "Disconnecting"])
+
+/** What is there exactly while a profile is `Connected`. */
+interface Live {
+  readonly endpoint: ServerEndpoint
+  readonly tunnel: OpenTunnel
+}
 
 /** One outage: how often it was tried, and the schedule that says when to try next. */
 interface Outage {
@@ -90,6 +97,17 @@ export class Connections extends Context.Service<Connections, {
   readonly settled: (id: ProfileId) => Effect.Effect<Connected, ConnectionError>
   /** `None` unless the profile is `Connected` now. */
   readonly endpoint: (id: ProfileId) => Effect.Effect<Option.Option<ServerEndpoint>>
+  /**
+   * The connection itself, for what may ride on it without another login (status, stop and log of the server, say).
+   * `None` unless the profile is `Connected` now.
+   *
+   * **Gotchas**
+   *
+   * It belongs to the connection and not to who asks: it ends with the connection, whatever scope it is used in, and
+   * then what runs over it fails. Ask again rather than keep it. Commands (`exec`) end with the caller's scope; a
+   * `forward` of yours stays until it is cancelled or the connection ends.
+   */
+  readonly tunnel: (id: ProfileId) => Effect.Effect<Option.Option<OpenTunnel>>
   /** The host says that the network changed or the machine woke up: probes at once, and skips waits. */
   readonly networkChanged: Effect.Effect<void>
 }>()("@opencode-ai/ssh-tunnel/Connections") {
@@ -138,7 +156,7 @@ export class Connections extends Context.Service<Connections, {
       const { recorder } = yield* FlightRecorder
       const timing = yield* Timing
       const states = yield* SubscriptionRef.make<States>(HashMap.empty())
-      const endpoints = yield* Ref.make(HashMap.empty<ProfileId, ServerEndpoint>())
+      const live = yield* Ref.make(HashMap.empty<ProfileId, Live>())
       const fibers = yield* FiberMap.make<ProfileId>()
       /** `None` is meant for everybody. */
       const nudges = yield* PubSub.unbounded<Option.Option<ProfileId>>()
@@ -146,16 +164,16 @@ export class Connections extends Context.Service<Connections, {
       const stateIn = (map: States, id: ProfileId) => Option.getOrElse(HashMap.get(map, id), () => disconnected)
       const state = (id: ProfileId) => Effect.map(SubscriptionRef.get(states), (map) => stateIn(map, id))
 
-      /** An endpoint is there exactly while the state is `Connected`. */
+      /** An endpoint and its tunnel are there exactly while the state is `Connected`. */
       const set = Effect.fnUntraced(function*(
         id: ProfileId,
         next: ConnectionState,
-        endpoint?: ServerEndpoint
+        connection?: Live
       ) {
-        yield* Ref.update(endpoints, endpoint === undefined ? HashMap.remove(id) : HashMap.set(id, endpoint))
+        yield* Ref.update(live, connection === undefined ? HashMap.remove(id) : HashMap.set(id, connection))
         if (!Equal.equals(yield* state(id), next)) yield* recorder(id).state(next)
-        if (endpoint !== undefined && Option.isSome(endpoint.credentials)) {
-          yield* recorder(id).secret(endpoint.credentials.value.password)
+        if (connection !== undefined && Option.isSome(connection.endpoint.credentials)) {
+          yield* recorder(id).secret(connection.endpoint.credentials.value.password)
         }
         yield* SubscriptionRef.updateSome(
           states,
@@ -200,7 +218,7 @@ export class Connections extends Context.Service<Connections, {
         const found = yield* sessions.discover(session, report)
         const published = yield* sessions.publish(session, found)
         yield* Ref.set(connected, Option.some(published.state))
-        yield* set(id, published.state, published.endpoint)
+        yield* set(id, published.state, { endpoint: published.endpoint, tunnel: session.tunnel })
         return yield* sessions.watch(session, found, nudged(id))
       })
 
@@ -312,7 +330,9 @@ export class Connections extends Context.Service<Connections, {
         states: SubscriptionRef.changes(states),
         state,
         settled,
-        endpoint: (id) => Effect.map(Ref.get(endpoints), HashMap.get(id)),
+        endpoint: (id) =>
+          Effect.map(Ref.get(live), (all) => Option.map(HashMap.get(all, id), ({ endpoint }) => endpoint)),
+        tunnel: (id) => Effect.map(Ref.get(live), (all) => Option.map(HashMap.get(all, id), ({ tunnel }) => tunnel)),
         networkChanged: Effect.asVoid(PubSub.publish(nudges, Option.none()))
       })
     })

@@ -145,8 +145,10 @@ it.effect("connects, publishes an endpoint, and disconnects", () =>
       assert.strictEqual(state.remotePort, 4096)
       assert.strictEqual(state.bootstrapped, false)
       assert.isTrue(Option.isSome(yield* connections.endpoint(id)))
+      assert.strictEqual(Option.getOrThrow(yield* connections.tunnel(id)).strategy, "master")
       yield* connections.disconnect(id)
       assert.isTrue(Option.isNone(yield* connections.endpoint(id)))
+      assert.isTrue(Option.isNone(yield* connections.tunnel(id)))
       assert.deepStrictEqual([...(yield* Fiber.join(seen))], [
         "none",
         "Connecting",
