@@ -36,7 +36,7 @@ const layers: Readonly<Record<string, ReadonlyArray<string>>> = {
 }
 
 /** The parts that pick a platform, and may therefore import it. Nothing else of their package imports them. */
-const platformParts: ReadonlyArray<string> = ["packages/ssh-tunnel/src/node/"]
+const platformParts: ReadonlyArray<string> = ["packages/ssh-tunnel/src/node/", "packages/desktop-bridge/src/node/"]
 const platform: ReadonlyArray<string> = ["@effect/platform-node", "node:"]
 
 const fits = (specifier: string, allowed: string): boolean =>
