@@ -20,6 +20,8 @@ export interface Timings {
   readonly groupCheck: Duration.Duration
   /** The reaper's SIGTERM, then this long, then SIGKILL; with it nothing of ours is left a second after a crash. */
   readonly reaperGrace: Duration.Duration
+  /** A runtime directory without an owner is swept when it is older than this: its maker needs a moment to sign it. */
+  readonly unsignedDirectory: Duration.Duration
   /** After ssh's exit, for its last lines to arrive: a child that holds the pipe may delay its end. */
   readonly lastWords: Duration.Duration
   /** One control command (`-O forward`, `-O cancel`): local work of some 10 ms, unless the master is stopped. */
@@ -72,6 +74,7 @@ const defaults: Timings = {
   killAfter: Duration.seconds(2),
   groupCheck: Duration.millis(50),
   reaperGrace: Duration.millis(500),
+  unsignedDirectory: Duration.minutes(1),
   lastWords: Duration.millis(250),
   control: Duration.seconds(5),
   query: Duration.seconds(10),
