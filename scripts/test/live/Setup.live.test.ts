@@ -92,7 +92,7 @@ describe.skipIf(!Sshd.available || !isSetUp)("scripts/run.mjs", () => {
       Effect.gen(function*() {
         const { command } = yield* checkout(tellSignals)
         const line = ["node", ...command].map((word) => `'${word}'`).join(" ")
-        const terminal = yield* Process.spawn("/usr/bin/script", ["-qec", line, "/dev/null"])
+        const terminal = yield* Process.spawn("/usr/bin/script", ["-qec", `exec ${line}`, "/dev/null"])
         yield* terminal.stdout.waitFor("ready")
         yield* terminal.write("\u0003")
         assert.strictEqual((yield* terminal.exit).code, 42)

@@ -36,8 +36,8 @@ const makeWorld = Effect.gen(function*() {
     start: (...args: ReadonlyArray<string>) => Process.spawn(program, [...target, ...args], options),
     run: (...args: ReadonlyArray<string>) => Process.run(program, args, options),
     sh: (script: string) => Process.run("sh", ["-c", script, program, ...target], options),
-    /** On a terminal of its own. */
-    onTerminal: (script: string) => Process.spawn("script", ["-qec", script, "/dev/null"], options)
+    /** On a terminal of its own. `exec`: a shell in between (whichever `SHELL` names) would take Ctrl-C for itself. */
+    onTerminal: (line: string) => Process.spawn("script", ["-qec", `exec ${line}`, "/dev/null"], options)
   }
 })
 

@@ -86,6 +86,8 @@ export const make: (options?: Options) => Effect.Effect<Product, never, Scope.Sc
       XDG_RUNTIME_DIR: runtime,
       // ssh speaks the language of its libc.
       LC_ALL: "C",
+      // ssh gives a ProxyCommand to this shell, whose words may then be what a person reads.
+      SHELL: "/bin/sh",
       ...options.environment
     })
     const services = yield* Layer.build(layerWith(environment)).pipe(
