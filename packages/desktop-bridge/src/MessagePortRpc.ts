@@ -21,7 +21,7 @@
  * has taken the last ones: what a window does not read is not sent.
  */
 import {
-  Cause,
+  type Cause,
   Effect,
   FiberSet,
   HashMap,
