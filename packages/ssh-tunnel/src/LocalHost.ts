@@ -57,6 +57,8 @@ export class LocalHost extends Context.Service<LocalHost, {
     { readonly kind: "file" | "directory" | "symlink" | "other"; readonly uid: number; readonly mode: number },
     PlatformError.PlatformError
   >
+  /** rmdir(2): fails when the directory is not empty at that moment. */
+  readonly removeEmptyDirectory: (path: string) => Effect.Effect<void, PlatformError.PlatformError>
   /** Cryptographically random bytes. */
   readonly randomBytes: (length: number) => Effect.Effect<Uint8Array>
 }>()("@opencode-ai/ssh-tunnel/LocalHost") {

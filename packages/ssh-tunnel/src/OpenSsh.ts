@@ -23,6 +23,7 @@ import {
   Queue,
   Redacted,
   Scope,
+  Semaphore,
   Stream,
   SubscriptionRef,
   SynchronizedRef
@@ -241,7 +242,8 @@ export class OpenSsh extends Context.Service<OpenSsh, {
           Effect.fnUntraced(function*(known) {
             const key = sshConfig ?? ""
             const before = HashMap.get(known, key)
-            if (Option.isSome(before)) return [before.value, known] as const
+            // A cleaner of the directory above may have taken it, or the whole runtime directory.
+            if (Option.isSome(before) && (yield* directory.has(before.value))) return [before.value, known] as const
             const text = yield* Effect.mapError(
               Effect.fromResult(
                 overlay({
@@ -265,11 +267,12 @@ export class OpenSsh extends Context.Service<OpenSsh, {
        * The word that becomes argv[0]: ssh hands it to a shell for the hops of
        * ProxyJump, unquoted. Another binary gets a link in the working directory.
        */
-      const word = yield* Effect.cached(Effect.gen(function*() {
+      const oneLink = yield* Semaphore.make(1)
+      const word = Effect.gen(function*() {
         if (!binary.includes("/") || host.platform === "windows") return binary
-        yield* directory.link("ssh", path.resolve(binary))
+        if (!(yield* directory.has("ssh"))) yield* directory.link("ssh", path.resolve(binary))
         return "./ssh"
-      }))
+      }).pipe(oneLink.withPermits(1))
 
       const run = Effect.fn("OpenSsh.run")(function*(args: ReadonlyArray<string>) {
         return yield* finish(binary, args, yield* directory.path).pipe(Effect.timeoutOption(timing.control))

@@ -3,20 +3,7 @@
  * small `sh` per host process holds a pipe to us and, when that pipe ends,
  * ends the process groups that were registered with it.
  */
-import {
-  type Cause,
-  Context,
-  Duration,
-  Effect,
-  Layer,
-  Option,
-  Queue,
-  Ref,
-  Scope,
-  Semaphore,
-  Stream,
-  SynchronizedRef
-} from "effect"
+import { type Cause, Context, Duration, Effect, Layer, Option, Queue, Ref, Scope, Semaphore, Stream } from "effect"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
 import { ConfigurationError, RuntimeDirectoryUnusable } from "./ConfigurationError.ts"
 import { reaperScript } from "./internal/reaperScript.ts"
@@ -25,9 +12,13 @@ import { RuntimeDirectory } from "./RuntimeDirectory.ts"
 import { Timing } from "./Schedules.ts"
 
 interface Shell {
+  /** The runtime directory that it would remove. */
+  readonly directory: string
   readonly input: Queue.Queue<Uint8Array>
   readonly answers: Queue.Queue<string, Cause.Done>
   readonly isRunning: Effect.Effect<boolean>
+  /** Ends it without a word, and so without an end of its groups. */
+  readonly kill: Effect.Effect<void>
 }
 
 /**
@@ -60,7 +51,10 @@ export class Reaper extends Context.Service<Reaper, {
       const timing = yield* Timing
       const scope = yield* Effect.scope
       const groups = yield* Ref.make<ReadonlySet<number>>(new Set())
-      const shell = yield* SynchronizedRef.make(Option.none<Shell>())
+      const shell = yield* Ref.make(Option.none<Shell>())
+      const questions = yield* Ref.make(0)
+      // One at a time, so that no shell is started twice.
+      const turn = yield* Semaphore.make(1)
       const encoder = new TextEncoder()
 
       const unusable = (cause: unknown) =>
@@ -71,22 +65,63 @@ export class Reaper extends Context.Service<Reaper, {
           })
         })
 
-      const send = Effect.fnUntraced(function*(target: Shell, line: string) {
-        yield* Queue.offer(target.input, encoder.encode(`${line}\n`))
+      /** What is asked for the second time may be answered twice, so each question has a number. */
+      const ask = Effect.fnUntraced(function*(
+        target: Shell,
+        op: "+" | "-" | "@",
+        word: string | number,
+        limit: Duration.Duration = timing.control
+      ) {
+        const id = String(yield* Ref.updateAndGet(questions, (n) => n + 1))
+        yield* Queue.offer(target.input, encoder.encode(`${op} ${id} ${word}\n`))
         // Not for ever: it may be stopped, and one that has died answers nobody.
         yield* Queue.take(target.answers).pipe(
+          Effect.repeat({ until: (answer) => answer === id }),
           Effect.mapError(() => unusable("it has died")),
           Effect.timeoutOrElse({
-            duration: timing.control,
+            duration: limit,
             orElse: () => Effect.fail(unusable("it does not answer"))
           })
         )
       })
 
-      const spawn = Effect.gen(function*() {
+      /**
+       * One that does not answer may go on later, with groups that ended meanwhile and whose numbers are somebody
+       * else's by then: it has to go.
+       */
+      const orRetire = <A>(target: Shell, asked: Effect.Effect<A, ConfigurationError>) =>
+        Effect.tapError(asked, () => Effect.andThen(Ref.set(shell, Option.none()), target.kill))
+
+      /** Has every group of ours. Whoever calls it has the turn. */
+      const running: Effect.Effect<Shell, ConfigurationError> = Effect.gen(function*() {
         const directory = yield* runtimeDirectory.path
+        const current = yield* Ref.get(shell)
+        if (Option.isSome(current) && (yield* current.value.isRunning)) {
+          if (current.value.directory === directory) return current.value
+          const next = { ...current.value, directory }
+          yield* orRetire(next, ask(next, "@", directory))
+          yield* Ref.set(shell, Option.some(next))
+          return next
+        }
+        const next = yield* spawn(directory)
+        yield* Ref.set(shell, Option.some(next))
+        for (const pgid of yield* Ref.get(groups)) yield* orRetire(next, ask(next, "+", pgid))
+        return next
+      })
+
+      /** A reaper that died is missed at once by the groups that it had. */
+      const revive = Effect.fnUntraced(function*(answers: Shell["answers"]) {
+        const current = yield* Ref.get(shell)
+        if (Option.isNone(current) || current.value.answers !== answers) return
+        // Its exit may not be known yet.
+        yield* Ref.set(shell, Option.none())
+        if ((yield* Ref.get(groups)).size > 0) yield* Effect.ignore(running)
+      }, turn.withPermits(1))
+
+      const spawn = Effect.fnUntraced(function*(directory: string) {
         const input = yield* Queue.unbounded<Uint8Array>()
         const answers = yield* Queue.unbounded<string, Cause.Done>()
+        const spoke = yield* Ref.make(false)
         const handle = yield* spawner.spawn(
           ChildProcess.make("/bin/sh", [
             "-c",
@@ -106,33 +141,30 @@ export class Reaper extends Context.Service<Reaper, {
         yield* handle.stdout.pipe(
           Stream.decodeText(),
           Stream.splitLines,
-          Stream.runForEach((line) => Queue.offer(answers, line)),
+          Stream.runForEach((line) => Effect.andThen(Ref.set(spoke, true), Queue.offer(answers, line))),
           Effect.ignore,
-          // A reaper that died answers nobody: whoever waits goes on, and the next registration starts another.
+          // A reaper that died answers nobody: whoever waits goes on.
           Effect.ensuring(Queue.end(answers)),
+          // One that never spoke would be the next one's fate as well.
+          Effect.andThen(Effect.flatMap(Ref.get(spoke), (once) => once ? revive(answers) : Effect.void)),
           Effect.forkIn(scope)
         )
-        return { input, answers, isRunning: Effect.orElseSucceed(handle.isRunning, () => false) }
-      }).pipe(Effect.provideService(Scope.Scope, scope))
-
-      const running = SynchronizedRef.modifyEffect(
-        shell,
-        Effect.fnUntraced(function*(current) {
-          if (Option.isSome(current) && (yield* current.value.isRunning)) return [current.value, current] as const
-          const next = yield* spawn
-          for (const pgid of yield* Ref.get(groups)) yield* send(next, `+ ${pgid}`)
-          return [next, Option.some(next)] as const
-        })
-      )
-
-      // Answers come in the order of the questions, so one question at a time needs no ids.
-      const turn = yield* Semaphore.make(1)
+        return {
+          directory,
+          input,
+          answers,
+          isRunning: Effect.orElseSucceed(handle.isRunning, () => false),
+          kill: Effect.ignore(handle.kill({ killSignal: "SIGKILL" }))
+        } satisfies Shell
+      }, Effect.provideService(Scope.Scope, scope))
 
       return Reaper.of({
-        start: Effect.asVoid(running),
+        start: Effect.asVoid(running).pipe(turn.withPermits(1)),
         register: Effect.fn("Reaper.register")(
           function*(pgid: number) {
-            yield* send(yield* running, `+ ${pgid}`)
+            const add = Effect.flatMap(running, (target) => orRetire(target, ask(target, "+", pgid)))
+            // The first failure may be the last word of one that was stopped, or killed: another one is started.
+            yield* Effect.retry(add, { times: 1 })
             yield* Ref.update(groups, (set) => new Set(set).add(pgid))
           },
           turn.withPermits(1)
@@ -140,8 +172,13 @@ export class Reaper extends Context.Service<Reaper, {
         unregister: Effect.fn("Reaper.unregister")(
           function*(pgid: number) {
             yield* Ref.update(groups, (set) => new Set([...set].filter((other) => other !== pgid)))
-            const current = yield* SynchronizedRef.get(shell)
-            if (Option.isSome(current)) yield* Effect.ignoreCause(send(current.value, `- ${pgid}`))
+            const current = yield* Ref.get(shell)
+            if (Option.isNone(current)) return
+            yield* orRetire(current.value, ask(current.value, "-", pgid, timing.killAfter)).pipe(
+              Effect.catch(() =>
+                Effect.flatMap(Ref.get(groups), ({ size }) => size > 0 ? Effect.ignore(running) : Effect.void)
+              )
+            )
           },
           turn.withPermits(1)
         )

@@ -7,9 +7,25 @@
  * paths: ProxyJump hands the `-F` path to a shell unquoted, and a socket path
  * may not exceed some 90 bytes.
  */
-import { Context, Effect, FileSystem, Layer, Option, Path, PlatformError, Ref, Schema, Scope } from "effect"
+import {
+  Clock,
+  Context,
+  Duration,
+  Effect,
+  FileSystem,
+  HashMap,
+  Layer,
+  Option,
+  Path,
+  PlatformError,
+  Ref,
+  Schedule,
+  Schema,
+  Scope,
+  SynchronizedRef
+} from "effect"
 import { ConfigurationError, RuntimeDirectoryUnusable } from "./ConfigurationError.ts"
-import { problemOf } from "./internal/platformProblem.ts"
+import { isNotFound, problemOf } from "./internal/platformProblem.ts"
 import { LocalHost, type ProcessIdentity } from "./LocalHost.ts"
 import { Timing } from "./Schedules.ts"
 
@@ -25,12 +41,21 @@ const encodeIdentity = Schema.encodeEffect(Identity)
 
 /** See the module. */
 export class RuntimeDirectory extends Context.Service<RuntimeDirectory, {
-  /** The directory's path; made (0700) at the first use, removed when the layer's scope closes. */
+  /**
+   * The directory's path; made (0700) at the first use, removed when the layer's scope closes.
+   *
+   * **Gotchas**
+   *
+   * Ask for it each time: cleaners of `/tmp` remove old directories, also of a process that runs. Then the next use
+   * makes another one; what was written to the old one is gone, but for the records.
+   */
   readonly path: Effect.Effect<string, ConfigurationError>
   /** A name that was not given before in this process, for use inside the directory. */
   readonly fresh: (stem: string) => Effect.Effect<string>
   /** Writes a file (0600) of that name into the directory. */
   readonly write: (name: string, content: string) => Effect.Effect<void, ConfigurationError>
+  /** Whether a file or link of that name is in the directory. */
+  readonly has: (name: string) => Effect.Effect<boolean, ConfigurationError>
   /** Makes a symbolic link of that name in the directory. */
   readonly link: (name: string, target: string) => Effect.Effect<void, ConfigurationError>
   /** Remembers a process group for the sweep after a crash. */
@@ -40,7 +65,9 @@ export class RuntimeDirectory extends Context.Service<RuntimeDirectory, {
   /**
    * Ends the groups and removes the directories of processes that are gone.
    * A group is only signalled when its leader's pid *and* start time are those
-   * that were recorded; nothing of another user is touched.
+   * that were recorded; nothing of another user is touched. A directory that
+   * nobody has signed is removed when it is empty and old: its maker died
+   * before it could.
    */
   readonly sweep: Effect.Effect<void>
 }>()("@opencode-ai/ssh-tunnel/RuntimeDirectory") {
@@ -52,6 +79,7 @@ export class RuntimeDirectory extends Context.Service<RuntimeDirectory, {
         path: Effect.succeed(path),
         fresh: (stem) => Effect.map(Ref.getAndUpdate(counter, (n) => n + 1), (n) => `${stem}${n}`),
         write: () => Effect.void,
+        has: () => Effect.succeed(true),
         link: () => Effect.void,
         record: () => Effect.void,
         forget: () => Effect.void,
@@ -63,20 +91,27 @@ export class RuntimeDirectory extends Context.Service<RuntimeDirectory, {
     RuntimeDirectory,
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
-      const { join } = yield* Path.Path
+      const { isAbsolute, join } = yield* Path.Path
       const host = yield* LocalHost
       const timing = yield* Timing
       const scope = yield* Effect.scope
       const counter = yield* Ref.make(1)
+      const current = yield* SynchronizedRef.make(Option.none<string>())
+      /** The records of the groups that live, by pid. */
+      const records = yield* Ref.make(HashMap.empty<number, ProcessIdentity>())
 
-      const usable = Effect.fnUntraced(function*(base: string | undefined) {
-        if (base === undefined || base === "") return false
-        const found = yield* Effect.option(fs.stat(base))
-        return Option.isSome(found) && found.value.type === "Directory"
+      /** Nobody else may take our directory away there and put another one in its place: ssh obeys what is in it. */
+      const usable = Effect.fnUntraced(function*(base: string) {
+        const found = yield* Effect.option(Effect.flatMap(fs.realPath(base), host.inspect))
+        if (Option.isNone(found) || found.value.kind !== "directory") return false
+        if (host.platform === "windows") return true
+        const { mode, uid } = found.value
+        const isSticky = (mode & 0o1000) !== 0
+        return isSticky || ((mode & 0o002) === 0 && (uid === host.uid || uid === 0))
       })
 
       const candidates = [host.environment["XDG_RUNTIME_DIR"], host.temporaryDirectory, "/tmp"]
-        .filter((base): base is string => base !== undefined && base !== "")
+        .filter((base): base is string => base !== undefined && isAbsolute(base))
 
       const unusable = (path: string, cause: unknown) =>
         new ConfigurationError({
@@ -90,29 +125,74 @@ export class RuntimeDirectory extends Context.Service<RuntimeDirectory, {
           })
         })
 
+      const groupFileOf = (pid: number) => `group-${pid}.json`
+
+      /** Says whose the directory is, and what this process has running. */
+      const sign = Effect.fnUntraced(function*(directory: string) {
+        const put = (name: string, identity: ProcessIdentity) =>
+          Effect.flatMap(
+            Effect.orDie(encodeIdentity(identity)),
+            (text) => fs.writeFileString(join(directory, name), text, { mode: 0o600 })
+          )
+        yield* put(ownerFile, host.self)
+        yield* Effect.forEach(
+          HashMap.values(yield* Ref.get(records)),
+          (leader) => put(groupFileOf(leader.pid), leader),
+          { discard: true }
+        )
+        return directory
+      })
+
       const make = Effect.gen(function*() {
         for (const base of candidates) {
           if (!(yield* usable(base))) continue
           const made = yield* Effect.option(fs.makeTempDirectory({ directory: base, prefix }))
           if (Option.isNone(made)) continue
           const path = made.value
+          // The directory must not be lost between its making and the registration of its removal.
+          yield* Effect.addFinalizer(() => Effect.ignore(fs.remove(path, { recursive: true, force: true })))
           yield* fs.chmod(path, 0o700)
-          yield* fs.writeFileString(join(path, ownerFile), yield* encodeIdentity(host.self), { mode: 0o600 })
-          return path
+          return yield* sign(path)
         }
         return yield* unusable(candidates.join(", "), "none of these directories can be written")
       }).pipe(
+        // Its maker may have slept long enough for a sweep to take it unsigned.
+        Effect.retry({
+          schedule: Schedule.recurs(2),
+          while: (error) => error._tag === "PlatformError" && isNotFound(error)
+        }),
         Effect.mapError((cause) =>
           cause instanceof ConfigurationError ? cause : unusable(candidates.join(", "), cause)
-        ),
-        // The directory must not be lost between its making and the registration of its removal.
-        Effect.tap((path) =>
-          Effect.addFinalizer(() => Effect.ignore(fs.remove(path, { recursive: true, force: true })))
         ),
         Effect.uninterruptible,
         Effect.provideService(Scope.Scope, scope)
       )
-      const path = yield* Effect.cached(make)
+
+      /** Ours, private, and no link that somebody else has put there since. */
+      const isOurs = (directory: string) =>
+        Effect.match(host.inspect(directory), {
+          onFailure: () => false,
+          onSuccess: ({ kind, mode, uid }) =>
+            kind === "directory" &&
+            (host.platform === "windows" || ((mode & 0o077) === 0 && uid === host.uid))
+        })
+
+      /** The directory, if it is still there; a cleaner that has only taken files from it costs a new signature. */
+      const keep = Effect.fnUntraced(function*(directory: string) {
+        if (!(yield* isOurs(directory))) return Option.none<string>()
+        const signed = yield* Effect.isSuccess(fs.access(join(directory, ownerFile)))
+        return signed ? Option.some(directory) : yield* Effect.option(sign(directory))
+      })
+
+      const path = SynchronizedRef.modifyEffect(
+        current,
+        Effect.fnUntraced(function*(known) {
+          const kept = Option.isSome(known) ? yield* keep(known.value) : Option.none<string>()
+          if (Option.isSome(kept)) return [kept.value, known] as const
+          const made = yield* make
+          return [made, Option.some(made)] as const
+        })
+      )
 
       const inside = (name: string) => Effect.map(path, (directory) => join(directory, name))
       const write = Effect.fn("RuntimeDirectory.write")(function*(name: string, content: string) {
@@ -137,13 +217,31 @@ export class RuntimeDirectory extends Context.Service<RuntimeDirectory, {
         return Option.isNone(live) || live.value.startTime !== owner.startTime
       })
 
+      /** Nothing was written to it, in all the time that its maker needs for that. */
+      const isUnsigned = Effect.fnUntraced(function*(directory: string, files: ReadonlyArray<string>) {
+        if (files.some((file) => file !== ownerFile)) return false
+        for (const file of files) {
+          if ((yield* fs.stat(join(directory, file))).size > 0n) return false
+        }
+        const { mtime } = yield* fs.stat(directory)
+        const now = yield* Clock.currentTimeMillis
+        return Option.isSome(mtime) && now - mtime.value.getTime() > Duration.toMillis(timing.unsignedDirectory)
+      })
+
+      /** By rmdir(2), which takes only what is empty at that moment. */
+      const removeUnsigned = Effect.fnUntraced(function*(directory: string, files: ReadonlyArray<string>) {
+        yield* Effect.forEach(files, (file) => fs.remove(join(directory, file)), { discard: true })
+        yield* host.removeEmptyDirectory(directory)
+      })
+
       const sweepOne = Effect.fnUntraced(function*(directory: string) {
         const { kind, mode, uid } = yield* host.inspect(directory)
         if (kind !== "directory" || (mode & 0o077) !== 0 || (host.uid !== undefined && uid !== host.uid)) return
-        // Without a readable owner nobody knows whose it is: being made just now, or not ours at all.
+        const files = yield* fs.readDirectory(directory)
+        if (yield* isUnsigned(directory, files)) return yield* removeUnsigned(directory, files)
+        // Without a readable owner nobody knows whose it is.
         const owner = yield* Effect.flatMap(fs.readFileString(join(directory, ownerFile)), decodeIdentity)
         if (!(yield* isGone(owner))) return
-        const files = yield* fs.readDirectory(directory)
         yield* Effect.forEach(
           files.filter((file) => groupFile.test(file)),
           (file) => Effect.ignore(endGroup(join(directory, file))),
@@ -165,15 +263,22 @@ export class RuntimeDirectory extends Context.Service<RuntimeDirectory, {
         path,
         fresh: (stem) => Effect.map(Ref.getAndUpdate(counter, (n) => n + 1), (n) => `${stem}${n}`),
         write,
+        has: (name) => Effect.flatMap(inside(name), (file) => Effect.isSuccess(host.inspect(file))),
         link: Effect.fn("RuntimeDirectory.link")(function*(name: string, target: string) {
           const file = yield* inside(name)
           yield* fs.symlink(target, file).pipe(Effect.mapError((cause) => unusable(file, cause)))
         }),
         record: Effect.fn("RuntimeDirectory.record")(function*(leader: ProcessIdentity) {
-          yield* write(`group-${leader.pid}.json`, yield* Effect.orDie(encodeIdentity(leader)))
+          yield* Ref.update(records, HashMap.set(leader.pid, leader))
+          yield* write(groupFileOf(leader.pid), yield* Effect.orDie(encodeIdentity(leader)))
         }),
-        forget: (pid) =>
-          inside(`group-${pid}.json`).pipe(Effect.flatMap((file) => fs.remove(file, { force: true })), Effect.ignore),
+        forget: Effect.fn("RuntimeDirectory.forget")(function*(pid: number) {
+          yield* Ref.update(records, HashMap.remove(pid))
+          // Nobody makes a directory in order to remove a file from it.
+          const directory = yield* SynchronizedRef.get(current)
+          if (Option.isNone(directory)) return
+          yield* Effect.ignore(fs.remove(join(directory.value, groupFileOf(pid)), { force: true }))
+        }),
         sweep: Effect.forEach([...new Set(candidates)], (base) => Effect.ignore(sweepBase(base)), { discard: true })
           .pipe(Effect.withSpan("RuntimeDirectory.sweep"))
       })

@@ -1,12 +1,19 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, it } from "@effect/vitest"
 import * as TempDirectory from "@opencode-ai/ssh-lab/TempDirectory"
-import { Effect, Layer, Option, Ref } from "effect"
+import { Duration, Effect, Layer, Option, PlatformError, Ref } from "effect"
 import { TestClock } from "effect/testing"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { LocalHost } from "../src/LocalHost.ts"
 import { RuntimeDirectory } from "../src/RuntimeDirectory.ts"
+import { Timing } from "../src/Schedules.ts"
+
+const fromFs = <A>(method: string, use: () => A) =>
+  Effect.try({
+    try: use,
+    catch: (cause) => PlatformError.systemError({ _tag: "Unknown", module: "LocalHost", method, cause })
+  })
 
 /** A machine whose live processes are given as `pid → start time`; the signals that were sent are recorded. */
 const machine = Effect.fnUntraced(function*(base: string, live: Record<number, string> = {}) {
@@ -22,10 +29,12 @@ const machine = Effect.fnUntraced(function*(base: string, live: Record<number, s
         Effect.succeed(Option.map(Option.fromUndefinedOr(live[pid]), (startTime) => ({ pid, startTime }))),
       signalGroup: (pgid, signal) => Effect.as(Ref.update(signals, (all) => [...all, `${signal} ${pgid}`]), true),
       inspect: (path) =>
-        Effect.sync(() => {
+        fromFs("inspect", () => {
           const stat = Fs.lstatSync(path)
-          return { kind: stat.isDirectory() ? "directory" : "symlink", uid: stat.uid, mode: stat.mode & 0o7777 }
-        })
+          const kind = stat.isDirectory() ? "directory" : stat.isFile() ? "file" : "symlink"
+          return { kind, uid: stat.uid, mode: stat.mode & 0o7777 } as const
+        }),
+      removeEmptyDirectory: (path) => fromFs("rmdir", () => Fs.rmdirSync(path))
     }))
   )
   return { layer, signals }
@@ -107,4 +116,76 @@ it.effect("the sweep leaves alone what is not surely ours", () =>
     }).pipe(Effect.provide(layer))
     for (const path of strangers) assert.isTrue(Fs.existsSync(path), path)
     assert.deepStrictEqual(yield* Ref.get(signals), [])
+  }))
+
+it.effect("a directory that a cleaner took is made anew, with the records of what still runs", () =>
+  Effect.gen(function*() {
+    const base = yield* TempDirectory.make()
+    const { layer } = yield* machine(base)
+    const [first, second] = yield* Effect.gen(function*() {
+      const directory = yield* RuntimeDirectory
+      const first = yield* directory.path
+      yield* directory.record({ pid: 7, startTime: "then" })
+      yield* directory.record({ pid: 8, startTime: "then" })
+      yield* directory.write("config-1", "text")
+      Fs.rmSync(first, { recursive: true })
+      // Nobody makes a directory in order to forget.
+      yield* directory.forget(8)
+      assert.deepStrictEqual(Fs.readdirSync(base), [])
+
+      const second = yield* directory.path
+      assert.notStrictEqual(second, first)
+      assert.deepStrictEqual(Fs.readdirSync(second).sort(), ["group-7.json", "owner.json"])
+      assert.strictEqual(Fs.statSync(second).mode & 0o777, 0o700)
+      assert.isFalse(yield* directory.has("config-1"))
+      assert.strictEqual(yield* directory.path, second)
+
+      // Whoever comes after the cleaner does not get what we write.
+      Fs.rmSync(second, { recursive: true })
+      Fs.symlinkSync(base, second)
+      const third = yield* directory.path
+      assert.notStrictEqual(third, second)
+      Fs.rmSync(second)
+      Fs.mkdirSync(second, { mode: 0o777 })
+      Fs.chmodSync(second, 0o777)
+      assert.strictEqual(yield* directory.path, third)
+
+      // Files go before directories do, by their age.
+      Fs.rmSync(Path.join(third, "owner.json"))
+      assert.strictEqual(yield* directory.path, third)
+      assert.deepStrictEqual(JSON.parse(Fs.readFileSync(Path.join(third, "owner.json"), "utf8")), {
+        pid: 1000,
+        startTime: "me"
+      })
+      return [first, third]
+    }).pipe(Effect.provide(layer))
+    assert.isFalse(Fs.existsSync(first ?? ""))
+    assert.isFalse(Fs.existsSync(second ?? ""))
+  }))
+
+it.effect("the sweep takes what its maker did not live to sign, once it is old and if nothing is in it", () =>
+  Effect.gen(function*() {
+    const base = yield* TempDirectory.make()
+    const { layer } = yield* machine(base)
+    const empty = plant(base, "opencode-ssh-run-empty0", {})
+    const half = plant(base, "opencode-ssh-run-half00", {})
+    Fs.writeFileSync(Path.join(half, "owner.json"), "")
+    Fs.utimesSync(half, 1, 1)
+    const others = [
+      plant(base, "opencode-ssh-run-other0", { "notes.txt": "mine" }),
+      plant(base, "opencode-ssh-run-torn00", { "owner.json": "nonsense" }),
+      plant(base, "opencode-ssh-run-public", {}, 0o755)
+    ]
+    yield* Effect.gen(function*() {
+      const directory = yield* RuntimeDirectory
+      // All of them are of the first second of 1970.
+      yield* TestClock.setTime(1_000 + Duration.toMillis(Timing.defaults.unsignedDirectory))
+      yield* directory.sweep
+      assert.isTrue(Fs.existsSync(empty), "its maker may be about to sign it")
+      yield* TestClock.adjust("1 second")
+      yield* directory.sweep
+    }).pipe(Effect.provide(layer))
+    assert.isFalse(Fs.existsSync(empty))
+    assert.isFalse(Fs.existsSync(half))
+    for (const path of others) assert.isTrue(Fs.existsSync(path), path)
   }))

@@ -202,6 +202,9 @@ const inspect = (path: string) =>
     catch: (cause) => failure("inspect", path, cause)
   })
 
+const removeEmptyDirectory = (path: string) =>
+  Effect.try({ try: () => Fs.rmdirSync(path), catch: (cause) => failure("removeEmptyDirectory", path, cause) })
+
 /** The machine as this process sees it; the environment is copied when the layer is built. */
 export const layer: Layer.Layer<LocalHost> = Layer.sync(LocalHost, () => {
   const username = loginName()
@@ -225,6 +228,7 @@ export const layer: Layer.Layer<LocalHost> = Layer.sync(LocalHost, () => {
     watchFor,
     changesOf,
     inspect,
+    removeEmptyDirectory,
     randomBytes: (length) => Effect.sync(() => new Uint8Array(Crypto.randomBytes(length)))
   })
 })

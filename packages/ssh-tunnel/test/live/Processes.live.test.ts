@@ -1,11 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as FakeServer from "@opencode-ai/ssh-lab/FakeServer"
+import * as Port from "@opencode-ai/ssh-lab/Port"
 import * as Process from "@opencode-ai/ssh-lab/Process"
 import * as ProcessTable from "@opencode-ai/ssh-lab/ProcessTable"
 import * as SshClient from "@opencode-ai/ssh-lab/SshClient"
 import * as Sshd from "@opencode-ai/ssh-lab/Sshd"
 import * as TempDirectory from "@opencode-ai/ssh-lab/TempDirectory"
-import { Duration, Effect, Layer, Option, Random, Schedule } from "effect"
+import { Duration, Effect, Layer, Option, Schedule } from "effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { LocalHost } from "../../src/LocalHost.ts"
@@ -90,6 +91,44 @@ describe.skipIf(!Sshd.available)("an ssh that ignores SIGTERM", () => {
     }))
 })
 
+describe.skipIf(!Sshd.available)("an ssh that is ended", () => {
+  const killAfter = Duration.millis(700)
+
+  it.live("while it is stopped: is gone soon after `killAfter`, with its port", () =>
+    Effect.gen(function*() {
+      const { fields } = yield* machine
+      const workstation = yield* Workstation.make({ timing: { killAfter } })
+      const box = yield* workstation.profile(fields)
+      const { localPort } = yield* box.connected
+      yield* ProcessTable.signal(yield* workstation.masters, "SIGSTOP")
+      const [took] = yield* Effect.timed(box.disconnect)
+      assert.deepStrictEqual(yield* workstation.sshProcesses, [])
+      assert.isAtLeast(Duration.toMillis(took), 700)
+      assert.isBelow(Duration.toMillis(took), 700 + slack)
+      assert.isFalse(yield* Port.isListening(localPort))
+    }))
+
+  it.live("while it waits for the banner of a jump host: the jump host's ssh is gone as well", () =>
+    Effect.gen(function*() {
+      const { sshd } = yield* machine
+      const silent = yield* FakeServer.tcp(() => {})
+      const client = yield* SshClient.make({
+        hosts: { jump: { sshd, lines: [`Port ${silent.port}`] }, box: { sshd, lines: ["ProxyJump jump"] } }
+      })
+      const workstation = yield* Workstation.make({ timing: { killAfter } })
+      const box = yield* workstation.profile({ host: "box", sshConfig: client.configFile })
+      yield* box.connect
+      yield* Effect.repeat(workstation.sshProcesses, {
+        schedule: Schedule.spaced("5 millis"),
+        until: (found) => found.length >= 2
+      })
+      const [took] = yield* Effect.timed(box.disconnect)
+      assert.deepStrictEqual(yield* workstation.sshProcesses, [])
+      assert.isBelow(Duration.toMillis(took), 700 + slack)
+      assert.strictEqual(yield* silent.openConnections, 0)
+    }))
+})
+
 describe.skipIf(!Sshd.available)("a host process that is killed", () => {
   it.live("leaves no ssh and no directory", () =>
     Effect.gen(function*() {
@@ -120,40 +159,6 @@ describe.skipIf(!Sshd.available)("a host process that is killed", () => {
       assert.isBelow(yield* gone(Effect.map(place.processes, (found) => found.filter(isSsh))), 500 + slack)
       yield* gone(place.runtimeDirectories)
     }))
-
-  it.live("at any moment, twenty times", () =>
-    Effect.gen(function*() {
-      const { fields } = yield* machine
-      const place = yield* HostProcess.makePlace
-      const whole = yield* Effect.scoped(
-        Effect.flatMap(HostProcess.start(place, fields), (host) => Effect.timed(host.awaitState("Connected")))
-      )
-      const longest = Duration.toMillis(whole[0])
-      for (let round = 0; round < 10; round++) {
-        const moments = yield* Effect.forEach(
-          [0, 1],
-          () => Random.nextBetween(0, longest * 1.2)
-        )
-        yield* Effect.forEach(moments, (moment) =>
-          Effect.scoped(Effect.gen(function*() {
-            const host = yield* HostProcess.start(place, fields)
-            yield* Effect.sleep(moment)
-            yield* host.process.kill("SIGKILL")
-            yield* host.process.exit
-          })), { concurrency: "unbounded", discard: true })
-        const took = yield* gone(Effect.map(place.processes, (found) => found.filter(isSsh)))
-        assert.isBelow(took, 1_000, `killed after ${moments.map(Math.round).join(" and ")} of ${longest} ms`)
-      }
-      yield* gone(place.processes)
-      // A directory may be left whose owner died before it had a reaper: the next host removes it.
-      const next = yield* HostProcess.start(place, fields)
-      yield* next.awaitState("Connected")
-      const withOwner = Effect.map(
-        place.runtimeDirectories,
-        (names) => names.filter((name) => Fs.existsSync(Path.join(place.runtimeBase, name, "owner.json")))
-      )
-      yield* gone(Effect.map(withOwner, (names) => names.slice(1)))
-    }), 120_000)
 })
 
 it.live.skipIf(process.platform !== "linux")(

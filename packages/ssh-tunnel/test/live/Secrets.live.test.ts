@@ -109,7 +109,7 @@ describe.skipIf(!Sshd.available || !Opencode.available || process.platform !== "
           const secrets = [password, basic, encodeURIComponent(password), Buffer.from(password).toString("base64")]
 
           const all = yield* sights
-          for (const program of ["ssh -F", "connect.ts", "sshd:", "opencode serve"]) {
+          for (const program of ["ssh -F", "connect.mjs", "sshd:", "opencode serve"]) {
             assert.isTrue(all.some(({ command }) => command.includes(program)), `${program} was looked at`)
           }
           const revealing = all.filter(({ text }) => secrets.some((secret) => text.includes(secret)))
