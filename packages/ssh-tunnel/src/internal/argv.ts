@@ -19,6 +19,15 @@ export interface Connecting {
   readonly home: string
 }
 
+/** What an ssh that listens needs to know, too. */
+export interface Listening {
+  /**
+   * Over any family of addresses, whatever the ssh config says: with `AddressFamily inet6` ssh cannot listen on
+   * 127.0.0.1 either.
+   */
+  readonly anyFamily?: boolean
+}
+
 /** A control socket of ours, relative to ssh's working directory. A plain word. */
 export interface Controlling {
   readonly socket: string
@@ -57,6 +66,8 @@ const jumpHosts = (proxyJump: string): ReadonlyArray<{ readonly text: string; re
 const jumpWord = (proxyJump: string): string =>
   proxyJump === "none" ? "none" : jumpHosts(proxyJump).map(({ text }) => text).join(",")
 
+const family = ({ anyFamily = false }: Listening): Words => anyFamily ? ["-o", "AddressFamily=any"] : []
+
 /** The values of the destination that win over the config (ssh_config(5): the command line comes first), and the host. */
 const profile = (
   { destination: { host, identityFile, port, proxyJump, user }, home }: Connecting,
@@ -80,7 +91,7 @@ export const remoteShell = "exec sh -s"
  * The private foreground master. The user's own forwards stay out: one whose
  * port is taken would end the connection.
  */
-export const master = (input: Connecting & Controlling): Words => [
+export const master = (input: Connecting & Controlling & Listening): Words => [
   "-F",
   input.config,
   "-M",
@@ -92,6 +103,7 @@ export const master = (input: Connecting & Controlling): Words => [
   "ControlPersist=no",
   "-o",
   "ClearAllForwardings=yes",
+  ...family(input),
   ...profile(input)
 ]
 
@@ -100,9 +112,12 @@ export const master = (input: Connecting & Controlling): Words => [
  *
  * **Gotchas**
  *
- * The user's own forwards come along: `ClearAllForwardings` would clear ours too.
+ * The user's own forwards come along, because `ClearAllForwardings` would clear
+ * ours too. One whose port is taken must not end the connection: a second
+ * forward of ours, or the user's own ssh, has it. So whether ours could be
+ * made is known by ssh's words alone.
  */
-export const plainForward = (input: Connecting & Ports): Words => [
+export const plainForward = (input: Connecting & Ports & Listening): Words => [
   "-F",
   input.config,
   "-N",
@@ -110,7 +125,10 @@ export const plainForward = (input: Connecting & Ports): Words => [
   "-S",
   "none",
   "-o",
-  "ExitOnForwardFailure=yes",
+  "ExitOnForwardFailure=no",
+  "-o",
+  "ClearAllForwardings=no",
+  ...family(input),
   "-L",
   localForward(input),
   ...profile(input)

@@ -3,7 +3,22 @@
  * forwards and commands over its control socket. One TCP connection, one
  * authentication. Ready is when the socket appears: ssh makes it after login.
  */
-import { Effect, Exit, Fiber, Option, Path, PubSub, type Scope, Stream, SubscriptionRef } from "effect"
+import {
+  Data,
+  Deferred,
+  Effect,
+  Exit,
+  Fiber,
+  HashSet,
+  Option,
+  Path,
+  PubSub,
+  Ref,
+  Scope,
+  Stream,
+  SubscriptionRef,
+  SynchronizedRef
+} from "effect"
 import { ConfigurationError, RuntimeDirectoryUnusable } from "../ConfigurationError.ts"
 import type { Destination } from "../Destination.ts"
 import { LocalHost } from "../LocalHost.ts"
@@ -41,15 +56,27 @@ export const rejectionsOf = (process: SshProcess, localPort: number): Forward["r
     Stream.map((event) => (event as Extract<SshLog.SshEvent, { _tag: "Rejected" }>).rejection)
   )
 
-type BindResult = Extract<SshLog.SshEvent, { _tag: "Listening" | "BindFailed" }>
+/** ssh can listen on no port of 127.0.0.1; see `anyFamily` in argv.ts. */
+export class FamilyRefused extends Data.TaggedError("FamilyRefused") {}
+
+type BindResult = Extract<SshLog.SshEvent, { _tag: "Listening" | "BindFailed" | "FamilyRefused" }>
 
 /** Waits for the news how a port was bound; the subscription must be older than the attempt. */
 export const bindResult = (subscription: PubSub.Subscription<SshLog.SshEvent>, localPort: number) =>
   PubSub.take(subscription).pipe(
     Effect.repeat({
-      until: (event): event is BindResult => event._tag !== "Rejected" && event.localPort === localPort
+      until: (event): event is BindResult =>
+        event._tag === "FamilyRefused" || (event._tag !== "Rejected" && event.localPort === localPort)
     })
   )
+
+/** One master, and what belongs to it. */
+interface Master {
+  readonly process: SshProcess
+  readonly socket: string
+  readonly capabilities: Effect.Effect<Capabilities>
+  readonly scope: Scope.Closeable
+}
 
 /** The strategy with its services taken once. */
 export const make = Effect.gen(function*() {
@@ -58,60 +85,90 @@ export const make = Effect.gen(function*() {
   const directory = yield* RuntimeDirectory
   const timing = yield* Timing
   const { join } = yield* Path.Path
+  /** Destinations whose config wants IPv6 alone: known after their first forward. */
+  const onlyIpv6 = yield* Ref.make(HashSet.empty<string>())
 
   return Effect.fn("Tunnel.master")(function*(
     destination: Destination,
     { login, onLog, onProgress }: Opening
   ): Effect.fn.Return<OpenTunnel, TransportError | ConfigurationError, Scope.Scope> {
     const explain = Explain.make(ssh, host, timing, destination)
-    const [config, socket, path] = yield* Effect.all([
-      ssh.config(destination.sshConfig),
-      directory.fresh("c"),
-      directory.path
-    ])
-    const appears = yield* host.watchFor(join(path, socket)).pipe(
-      Effect.mapError((error) =>
-        new ConfigurationError({ reason: new RuntimeDirectoryUnusable({ path, detail: error.message }) })
+    const key = JSON.stringify(destination)
+    const outer = yield* Effect.scope
+    const ended = yield* Deferred.make<never, TransportError | ConfigurationError>()
+    const closed = Deferred.await(ended)
+
+    const start = Effect.fnUntraced(function*(scope: Scope.Closeable, anyFamily: boolean) {
+      const [config, socket, path] = yield* Effect.all([
+        ssh.config(destination.sshConfig),
+        directory.fresh("c"),
+        directory.path
+      ])
+      const appears = yield* host.watchFor(join(path, socket)).pipe(
+        Effect.mapError((error) =>
+          new ConfigurationError({ reason: new RuntimeDirectoryUnusable({ path, detail: error.message }) })
+        )
       )
-    )
-    const master = yield* login(Effect.gen(function*() {
-      const master = yield* ssh.hold(Argv.master({ config, socket, destination, home: host.home }))
-      yield* Effect.raceAllFirst([
-        appears,
-        explain.ended(master, "opening"),
-        explain.deadline(master),
-        Effect.andThen(reportProgress(master, { onLog, onProgress }), Effect.never)
-      ]).pipe(Effect.ensuring(Effect.flatMap(SubscriptionRef.get(master.log), onLog)))
-      return master
-    }))
+      const process = yield* login(Effect.gen(function*() {
+        const master = yield* ssh.hold(Argv.master({ config, socket, destination, home: host.home, anyFamily }))
+        yield* Effect.raceAllFirst([
+          appears,
+          explain.ended(master, "opening"),
+          explain.deadline(master),
+          Effect.andThen(reportProgress(master, { onLog, onProgress }), Effect.never)
+        ]).pipe(Effect.ensuring(Effect.flatMap(SubscriptionRef.get(master.log), onLog)))
+        return master
+      }))
 
-    const closed = explain.ended(master, "established")
+      yield* explain.ended(process, "established").pipe(
+        Effect.catchCause((cause) => Deferred.failCause(ended, cause)),
+        Effect.forkScoped
+      )
 
-    /**
-     * One tiny session: sshd before 10.1 sets TCP_NODELAY only once a session
-     * has existed, and without it new forwarded connections stall some 40 ms.
-     * Nobody waits for it but a command, because MaxSessions may be 1.
-     */
-    const session = yield* ssh.run(Argv.controlExec({ socket, command: "true" })).pipe(
-      Effect.map((end): Capabilities => ({
-        sessions: Option.isSome(end) && end.value.code === 255 ? "refused" : "allowed"
-      })),
-      Effect.orElseSucceed((): Capabilities => ({ sessions: "refused" })),
-      Effect.forkScoped
-    )
-    const capabilities = Effect.map(
-      Fiber.await(session),
-      (exit): Capabilities => Exit.isSuccess(exit) ? exit.value : { sessions: "refused" }
+      /**
+       * One tiny session: sshd before 10.1 sets TCP_NODELAY only once a session
+       * has existed, and without it new forwarded connections stall some 40 ms.
+       * Nobody waits for it but a command, because MaxSessions may be 1.
+       */
+      const session = yield* ssh.run(Argv.controlExec({ socket, command: "true" })).pipe(
+        Effect.map((end): Capabilities => ({
+          sessions: Option.isSome(end) && end.value.code === 255 ? "refused" : "allowed"
+        })),
+        Effect.orElseSucceed((): Capabilities => ({ sessions: "refused" })),
+        Effect.forkScoped
+      )
+      const capabilities = Effect.map(
+        Fiber.await(session),
+        (exit): Capabilities => Exit.isSuccess(exit) ? exit.value : { sessions: "refused" }
+      )
+      return { process, socket, capabilities, scope } satisfies Master
+    })
+
+    const connect = Effect.fnUntraced(function*(anyFamily: boolean) {
+      const scope = yield* Scope.fork(outer)
+      return yield* start(scope, anyFamily).pipe(
+        Scope.provide(scope),
+        Effect.onExit((exit) => Exit.isSuccess(exit) ? Effect.void : Scope.close(scope, exit))
+      )
+    })
+
+    const current = yield* SynchronizedRef.make(
+      yield* connect(HashSet.has(yield* Ref.get(onlyIpv6), key))
     )
 
-    const requestForward = Effect.fnUntraced(function*(localPort: number, remotePort: number) {
-      const events = yield* PubSub.subscribe(master.events)
+    const requestForward = Effect.fnUntraced(function*(
+      { process, socket }: Master,
+      localPort: number,
+      remotePort: number
+    ) {
+      const events = yield* PubSub.subscribe(process.events)
       const end = yield* ssh.run(Argv.controlForward({ socket, localPort, remotePort }))
       if (Option.isSome(end) && end.value.code === 0) return localPort
-      const failure = yield* Effect.raceFirst(bindResult(events, localPort), closed).pipe(
-        Effect.timeoutOption(timing.lastWords),
-        Effect.map(Option.filter((event) => event._tag === "BindFailed"))
+      const news = yield* Effect.raceFirst(bindResult(events, localPort), closed).pipe(
+        Effect.timeoutOption(timing.lastWords)
       )
+      if (Option.isSome(news) && news.value._tag === "FamilyRefused") return yield* new FamilyRefused()
+      const failure = Option.filter(news, (event) => event._tag === "BindFailed")
       if (Option.isSome(failure) && failure.value.taken) return yield* new PortTaken({ port: localPort })
       return yield* new TransportError({
         reason: new Unclassified({
@@ -126,20 +183,45 @@ export const make = Effect.gen(function*() {
       })
     }, Effect.scoped)
 
+    /** Another login, in place of a master that can listen nowhere. Nobody uses that one: it has no forward. */
+    const replace = (useless: Master) =>
+      SynchronizedRef.updateAndGetEffect(
+        current,
+        Effect.fnUntraced(function*(master) {
+          if (master !== useless) return master
+          yield* Ref.update(onlyIpv6, HashSet.add(key))
+          yield* Scope.close(useless.scope, Exit.void)
+          return yield* connect(true)
+        })
+      )
+
+    const requestForwardAnyhow = Effect.fnUntraced(function*(localPort: number, remotePort: number) {
+      const master = yield* SynchronizedRef.get(current)
+      return yield* requestForward(master, localPort, remotePort).pipe(
+        Effect.catchTag("FamilyRefused", () =>
+          Effect.flatMap(replace(master), (next) => requestForward(next, localPort, remotePort))),
+        Effect.catchTag("FamilyRefused", () =>
+          // With every family allowed, 127.0.0.1 is one.
+          Effect.die(new Error("ssh cannot resolve 127.0.0.1")))
+      )
+    })
+
     const forward = Effect.fn("Tunnel.forward")(function*(
       remotePort: number,
       choice: LocalPortChoice = { _tag: "Any" }
     ) {
-      const localPort = yield* bindLocalPort(host, choice, (port) => requestForward(port, remotePort))
+      const localPort = yield* bindLocalPort(host, choice, (port) => requestForwardAnyhow(port, remotePort))
+      const { process, socket } = yield* SynchronizedRef.get(current)
       return {
         localPort,
         remotePort,
-        rejections: rejectionsOf(master, localPort),
+        rejections: rejectionsOf(process, localPort),
         cancel: Effect.ignore(ssh.run(Argv.controlCancel({ socket, localPort, remotePort })))
       } satisfies Forward
     })
 
     const exec: OpenTunnel["exec"] = Effect.fn("Tunnel.exec")(function*(script) {
+      const { capabilities, socket } = yield* SynchronizedRef.get(current)
       yield* Effect.raceFirst(capabilities, closed)
       const command = yield* ssh.command(Argv.controlExec({ socket, command: Argv.remoteShell }), script)
       return {
@@ -160,9 +242,10 @@ export const make = Effect.gen(function*() {
       strategy: "master",
       forward,
       exec,
-      capabilities,
+      capabilities: Effect.flatMap(SynchronizedRef.get(current), ({ capabilities }) => capabilities),
       closed,
-      stderr: Effect.map(SubscriptionRef.get(master.log), SshLog.tail)
+      stderr: Effect.flatMap(SynchronizedRef.get(current), ({ process }) =>
+        Effect.map(SubscriptionRef.get(process.log), SshLog.tail))
     }
   })
 })

@@ -57,7 +57,13 @@ const policy: ReadonlyArray<readonly [keyword: string, value: string]> = [
   ["LogLevel", "DEBUG1"]
 ]
 
-/** Keywords that OpenSSH before 8.7 does not know and would refuse. */
+/** Keywords that OpenSSH before 8.5 does not know and would refuse. */
+const policySince8_5: typeof policy = [
+  // It puts names of functions in front of the lines that we read.
+  ["LogVerbose", "none"]
+]
+
+/** The same before 8.7. */
 const policySince8_7: typeof policy = [
   ["SessionType", "default"],
   ["StdinNull", "no"],
@@ -78,6 +84,8 @@ const isSince = (version: SshVersion | undefined, major: number, minor: number):
 
 /** OpenSSH 8.7 brought escapes to quoted words, and three of the keywords above. */
 const since8_7 = (version: SshVersion | undefined): boolean => isSince(version, 8, 7)
+
+const since8_5 = (version: SshVersion | undefined): boolean => isSince(version, 8, 5)
 
 /** OpenSSH 9.9 brought `%` tokens and `${VAR}` to `Include`. */
 const since9_9 = (version: SshVersion | undefined): boolean => isSince(version, 9, 9)
@@ -149,7 +157,11 @@ export const overlay = (input: OverlayInput): Result.Result<string, SshConfigInv
       includes.push(`Include ${word}`)
     }
     return [
-      block(since8_7(input.sshVersion) ? [...policy, ...policySince8_7] : policy),
+      block([
+        ...policy,
+        ...(since8_5(input.sshVersion) ? policySince8_5 : []),
+        ...(since8_7(input.sshVersion) ? policySince8_7 : [])
+      ]),
       ...includes,
       block(defaults),
       ""

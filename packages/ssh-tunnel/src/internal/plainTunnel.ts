@@ -5,20 +5,20 @@
  * **Gotchas**
  *
  * Each ssh logs in by itself, and the user's own forwards of the ssh config
- * come along: one whose port is taken ends ours (`ExitOnForwardFailure`).
+ * come along, as far as their ports are free.
  */
-import { Deferred, Effect, Exit, Option, PubSub, Scope, Stream, SubscriptionRef } from "effect"
+import { Deferred, Effect, Exit, Option, PubSub, Ref, Scope, Stream, SubscriptionRef } from "effect"
 import type { ConfigurationError } from "../ConfigurationError.ts"
 import type { Destination } from "../Destination.ts"
 import { LocalHost } from "../LocalHost.ts"
 import { OpenSsh, type SshProcess } from "../OpenSsh.ts"
 import { Timing } from "../Schedules.ts"
-import type { TransportError } from "../TransportError.ts"
+import { TransportError, Unclassified } from "../TransportError.ts"
 import type { Forward, LocalPortChoice, OpenTunnel, RemoteCommand } from "../Tunnel.ts"
 import * as Argv from "./argv.ts"
 import * as Explain from "./explain.ts"
 import { bindLocalPort, PortTaken } from "./localPort.ts"
-import { bindResult, type Opening, rejectionsOf, reportProgress } from "./masterTunnel.ts"
+import { bindResult, FamilyRefused, type Opening, rejectionsOf, reportProgress } from "./masterTunnel.ts"
 import * as SshLog from "./sshLog.ts"
 
 type Failure = TransportError | ConfigurationError
@@ -41,21 +41,26 @@ export const make = Effect.gen(function*() {
     const base = { config, destination, home: host.home }
 
     /** Starts one ssh that listens on the port, in a scope of its own. */
-    const start = Effect.fnUntraced(function*(localPort: number, remotePort: number) {
+    const start = Effect.fnUntraced(function*(localPort: number, remotePort: number, anyFamily: boolean) {
       const own = yield* Scope.fork(scope)
       return yield* Effect.gen(function*() {
-        const process = yield* ssh.hold(Argv.plainForward({ ...base, localPort, remotePort }))
+        const process = yield* ssh.hold(Argv.plainForward({ ...base, localPort, remotePort, anyFamily }))
         yield* SubscriptionRef.set(last, Option.some(process))
         const events = yield* PubSub.subscribe(process.events)
         yield* Effect.raceAllFirst([
           Effect.flatMap(
             bindResult(events, localPort),
-            (event): Effect.Effect<void, Failure | PortTaken> =>
+            (event): Effect.Effect<void, Failure | FamilyRefused | PortTaken> =>
               event._tag === "Listening"
                 ? Effect.void
+                : event._tag === "FamilyRefused"
+                ? new FamilyRefused()
                 : event.taken
                 ? Effect.fail(new PortTaken({ port: localPort }))
-                : explain.ended(process, "opening")
+                // It lives on without this forward; nobody knows more than its words.
+                : new TransportError({
+                  reason: new Unclassified({ target: Argv.target(destination, host.home), stderr: event.detail })
+                })
           ),
           explain.ended(process, "opening"),
           explain.deadline(process),
@@ -72,6 +77,18 @@ export const make = Effect.gen(function*() {
       )
     })
 
+    /** Whether the ssh config wants IPv6 alone: known after the first attempt. */
+    const onlyIpv6 = yield* Ref.make(false)
+    const startAnyhow = Effect.fnUntraced(function*(localPort: number, remotePort: number) {
+      return yield* start(localPort, remotePort, yield* Ref.get(onlyIpv6)).pipe(
+        Effect.catchTag("FamilyRefused", () =>
+          Effect.andThen(Ref.set(onlyIpv6, true), start(localPort, remotePort, true))),
+        Effect.catchTag("FamilyRefused", () =>
+          // With every family allowed, 127.0.0.1 is one.
+          Effect.die(new Error("ssh cannot resolve 127.0.0.1")))
+      )
+    })
+
     const forward = Effect.fn("Tunnel.forward")(function*(
       remotePort: number,
       choice: LocalPortChoice = { _tag: "Any" }
@@ -79,7 +96,7 @@ export const make = Effect.gen(function*() {
       const bound = yield* bindLocalPort(
         host,
         choice,
-        (port) => Effect.map(login(start(port, remotePort)), (started) => ({ ...started, localPort: port }))
+        (port) => Effect.map(login(startAnyhow(port, remotePort)), (started) => ({ ...started, localPort: port }))
       )
       return {
         localPort: bound.localPort,

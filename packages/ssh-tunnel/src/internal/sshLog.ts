@@ -53,6 +53,10 @@ export type SshEvent =
     readonly detail: string
   }
   | {
+    /** ssh cannot listen on 127.0.0.1 at all, because the ssh config wants IPv6 alone. */
+    readonly _tag: "FamilyRefused"
+  }
+  | {
     /** ssh listens on a local port: printed after bind(2), so connections are accepted. */
     readonly _tag: "Listening"
     readonly localPort: number
@@ -354,6 +358,9 @@ const takeLine = (draft: Draft, line: string, isLogLine: boolean): void => {
       draft.events.push({ _tag: "BindFailed", localPort: port, taken, detail })
       return set(draft, { bindFailed: { port, taken, detail }, listening: undefined })
     }
+    case "FamilyRefused":
+      if (connection.stage !== "authenticated") return
+      return void draft.events.push({ _tag: "FamilyRefused" })
     case "ForwardingFailed":
       if (log.bindFailed !== undefined) fail(draft, { _tag: "NotForwarded", ...log.bindFailed })
       return

@@ -115,6 +115,7 @@ export type Fact =
   }
   | { readonly _tag: "ChannelFreed"; readonly channel: number }
   | { readonly _tag: "BindFailed"; readonly port: number; readonly taken: boolean; readonly detail: string }
+  | { readonly _tag: "FamilyRefused" }
   | { readonly _tag: "ForwardingFailed" }
   | { readonly _tag: "SessionRefused" }
   // Keys of the user.
@@ -368,6 +369,10 @@ export const wordings: ReadonlyArray<Wording> = [
     taken: taken(group(2)),
     detail: group(2)
   })),
+  // 127.0.0.1 cannot be resolved for one reason alone: the config wants addresses of another family.
+  row("channel_setup_fwd_listener_tcpip:", /^channel_setup_fwd_listener_tcpip: getaddrinfo\(127\.0\.0\.1\): .*$/, () => ({
+    _tag: "FamilyRefused"
+  })),
   row("Could", /^Could not request local forwarding\.$/, () => ({ _tag: "ForwardingFailed" })),
   row(
     "mux_client_request_session:",
@@ -532,6 +537,7 @@ export const wordings: ReadonlyArray<Wording> = [
     _tag: "ConfigInvalid",
     detail: group(0)
   })),
+  row("Too", /^Too many recursive configuration includes$/, (group) => ({ _tag: "ConfigInvalid", detail: group(0) })),
   row("hostname", /^hostname contains invalid characters$/, (group) => ({ _tag: "ConfigInvalid", detail: group(0) })),
   row("remote", /^remote username contains invalid characters$/, (group) => ({
     _tag: "ConfigInvalid",

@@ -51,7 +51,7 @@ describe("words of ssh", () => {
     assert.deepStrictEqual(
       Argv.plainForward({ ...connecting, localPort: 4001, remotePort: 4096 }),
       [
-        ...words("-F config-1 -N -T -S none -o ExitOnForwardFailure=yes"),
+        ...words("-F config-1 -N -T -S none -o ExitOnForwardFailure=no -o ClearAllForwardings=no"),
         ...words("-L 127.0.0.1:4001:127.0.0.1:4096 -- box")
       ]
     )

@@ -42,6 +42,7 @@ describe("overlay", () => {
   ServerAliveInterval 5
   ServerAliveCountMax 3
   LogLevel DEBUG1
+  LogVerbose none
   SessionType default
   StdinNull no
   ForkAfterAuthentication no
@@ -53,7 +54,11 @@ Match all
     )
   })
 
-  it("leaves out what OpenSSH before 8.7 does not know", () => {
+  it("leaves out what OpenSSH before 8.5 and 8.7 does not know", () => {
+    for (const sshVersion of [undefined, { major: 8, minor: 4 }]) {
+      assert.notInclude(text({ home: "/home/me", sshVersion }), "LogVerbose")
+    }
+    assert.include(text({ home: "/home/me", sshVersion: { major: 8, minor: 5 } }), "LogVerbose none")
     for (const sshVersion of [undefined, { major: 8, minor: 6 }, { major: 7, minor: 9 }]) {
       assert.notMatch(text({ home: "/home/me", sshVersion }), /SessionType|StdinNull|ForkAfterAuthentication/)
     }
@@ -162,7 +167,7 @@ VisualHostKey yes
 ServerAliveInterval 0
 ServerAliveCountMax 99
 LogLevel QUIET
-${isModern ? "SessionType none\nStdinNull yes\nForkAfterAuthentication yes\n" : ""}`
+${isModern ? "LogVerbose *:*:*\nSessionType none\nStdinNull yes\nForkAfterAuthentication yes\n" : ""}`
 
 const assertPolicy = (answer: { readonly value: (keyword: string) => string | undefined }) => {
   const policy = {
@@ -184,7 +189,7 @@ const assertPolicy = (answer: { readonly value: (keyword: string) => string | un
     serveraliveinterval: "5",
     serveralivecountmax: "3",
     loglevel: "DEBUG",
-    ...(isModern ? { sessiontype: "default", stdinnull: "no", forkafterauthentication: "no" } : undefined)
+    ...(isModern ? { logverbose: "none", sessiontype: "default", stdinnull: "no", forkafterauthentication: "no" } : undefined)
   }
   const found = Object.fromEntries(Object.keys(policy).map((keyword) => [keyword, answer.value(keyword)]))
   assert.deepStrictEqual(found, policy)

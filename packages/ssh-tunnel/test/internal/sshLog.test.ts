@@ -108,7 +108,7 @@ describe("forwards", () => {
         rejected(40001, 9001, "connect-failed"),
         rejected(40002, 9002, "prohibited")
       ])
-      assert.deepStrictEqual(events.filter(({ _tag }) => _tag === "Listening").map((event) => event.localPort), [
+      assert.deepStrictEqual(events.flatMap((event) => event._tag === "Listening" ? [event.localPort] : []), [
         40001,
         40002,
         40003,

@@ -19,12 +19,17 @@ const fromSource: ReadonlyArray<readonly [line: string, tag: Fact["_tag"]]> = [
   ["unix_listener: cannot listen on path c1.abcdefghijklmnop: Invalid argument", "SocketFailed"],
   ["ControlSocket c1 already exists, disabling multiplexing", "SocketFailed"],
   ["client_loop: send disconnect: Broken pipe", "Lost"],
+  [
+    "channel_setup_fwd_listener_tcpip: getaddrinfo(127.0.0.1): Address family for hostname not supported",
+    "FamilyRefused"
+  ],
   ["Read from remote host box: Connection reset by peer", "Lost"],
   ["ssh_dispatch_run_fatal: Connection to 192.0.2.1 port 22: message authentication code incorrect", "Closed"],
   // Seen, too, when a proxy is gone early: a race that cannot be recorded.
   ["banner exchange: Connection to UNKNOWN port 65535: Broken pipe", "NotIdentified"],
   ["config line 27: Can't open user config file /home/me/.ssh/config: Permission denied", "ConfigInvalid"],
   ["inconsistent options: ProxyCommand+ProxyJump", "ConfigInvalid"],
+  ["Too many recursive configuration includes", "ConfigInvalid"],
   ["hostname contains invalid characters", "ConfigInvalid"],
   ["remote username contains invalid characters", "ConfigInvalid"],
   ["debug1: Server host certificate: ssh-ed25519-cert-v01@openssh.com SHA256:x, serial 0 ID \"a", "Forged"]

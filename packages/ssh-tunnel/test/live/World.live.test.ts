@@ -1,0 +1,51 @@
+/**
+ * The corpus of ssh configs and environments (test/world): each connects through the product to a real sshd, or
+ * fails with the right error.
+ *
+ *     UPDATE=1 vitest run --project live packages/ssh-tunnel/test/live/World.live.test.ts      writes docs/corpus.md
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Scope } from "effect"
+import { afterAll, beforeAll } from "vitest"
+import { entries } from "../world/corpus.ts"
+import type { Entry } from "../world/Entry.ts"
+import * as Machines from "../world/Machines.ts"
+import * as Run from "../world/Run.ts"
+
+const isCI = process.env["CI"] === "true"
+
+/** What this machine does not offer; CI must offer everything. */
+const absent = (entry: Entry): ReadonlyArray<string> => isCI ? [] : Run.missing(entry)
+
+const offered = entries.filter((entry) => absent(entry).length === 0)
+const skipped = entries.filter((entry) => absent(entry).length > 0)
+for (const entry of skipped) console.warn(`SKIPPED: ${entry.name} needs ${absent(entry).join(" and ")}`)
+
+const scope = Effect.runSync(Scope.make())
+let world: Run.World
+beforeAll(async () => {
+  world = await Effect.runPromise(Effect.flatMap(Machines.make, Run.make).pipe(Scope.provide(scope)))
+})
+afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
+
+const cases = offered.flatMap((entry) =>
+  (entry.strategies ?? ["master"] as const).map((strategy) =>
+    [strategy === "master" ? entry.name : `${entry.name} (${strategy})`, entry, strategy] as const
+  )
+)
+
+describe.concurrent("the user's world", () => {
+  it.live.each(cases)("%s", ([, entry, strategy]) => Run.run(entry, strategy, world))
+  for (const { name } of skipped) it.skip(name)
+})
+
+describe("the corpus", () => {
+  it("has eighty entries or more, each of its own name", () => {
+    assert.isAtLeast(entries.length, 80)
+    assert.strictEqual(new Set(entries.map(({ name }) => name)).size, entries.length)
+    for (const { about, name } of entries) {
+      assert.match(name, /^[a-z0-9]+(?:-[a-z0-9]+)*$/)
+      assert.match(about, /^[A-Z].*\.$|^[A-Zkls].*\.$/, name)
+    }
+  })
+})
