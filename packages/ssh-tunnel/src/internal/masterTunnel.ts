@@ -198,8 +198,10 @@ export const make = Effect.gen(function*() {
     const requestForwardAnyhow = Effect.fnUntraced(function*(localPort: number, remotePort: number) {
       const master = yield* SynchronizedRef.get(current)
       return yield* requestForward(master, localPort, remotePort).pipe(
-        Effect.catchTag("FamilyRefused", () =>
-          Effect.flatMap(replace(master), (next) => requestForward(next, localPort, remotePort))),
+        Effect.catchTag(
+          "FamilyRefused",
+          () => Effect.flatMap(replace(master), (next) => requestForward(next, localPort, remotePort))
+        ),
         Effect.catchTag("FamilyRefused", () =>
           // With every family allowed, 127.0.0.1 is one.
           Effect.die(new Error("ssh cannot resolve 127.0.0.1")))
@@ -244,8 +246,10 @@ export const make = Effect.gen(function*() {
       exec,
       capabilities: Effect.flatMap(SynchronizedRef.get(current), ({ capabilities }) => capabilities),
       closed,
-      stderr: Effect.flatMap(SynchronizedRef.get(current), ({ process }) =>
-        Effect.map(SubscriptionRef.get(process.log), SshLog.tail))
+      stderr: Effect.flatMap(
+        SynchronizedRef.get(current),
+        ({ process }) => Effect.map(SubscriptionRef.get(process.log), SshLog.tail)
+      )
     }
   })
 })

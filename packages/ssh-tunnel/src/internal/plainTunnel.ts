@@ -81,8 +81,10 @@ export const make = Effect.gen(function*() {
     const onlyIpv6 = yield* Ref.make(false)
     const startAnyhow = Effect.fnUntraced(function*(localPort: number, remotePort: number) {
       return yield* start(localPort, remotePort, yield* Ref.get(onlyIpv6)).pipe(
-        Effect.catchTag("FamilyRefused", () =>
-          Effect.andThen(Ref.set(onlyIpv6, true), start(localPort, remotePort, true))),
+        Effect.catchTag(
+          "FamilyRefused",
+          () => Effect.andThen(Ref.set(onlyIpv6, true), start(localPort, remotePort, true))
+        ),
         Effect.catchTag("FamilyRefused", () =>
           // With every family allowed, 127.0.0.1 is one.
           Effect.die(new Error("ssh cannot resolve 127.0.0.1")))

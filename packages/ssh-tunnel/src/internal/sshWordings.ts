@@ -370,9 +370,13 @@ export const wordings: ReadonlyArray<Wording> = [
     detail: group(2)
   })),
   // 127.0.0.1 cannot be resolved for one reason alone: the config wants addresses of another family.
-  row("channel_setup_fwd_listener_tcpip:", /^channel_setup_fwd_listener_tcpip: getaddrinfo\(127\.0\.0\.1\): .*$/, () => ({
-    _tag: "FamilyRefused"
-  })),
+  row(
+    "channel_setup_fwd_listener_tcpip:",
+    /^channel_setup_fwd_listener_tcpip: getaddrinfo\(127\.0\.0\.1\): .*$/,
+    () => ({
+      _tag: "FamilyRefused"
+    })
+  ),
   row("Could", /^Could not request local forwarding\.$/, () => ({ _tag: "ForwardingFailed" })),
   row(
     "mux_client_request_session:",

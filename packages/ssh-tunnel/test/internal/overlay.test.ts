@@ -189,7 +189,9 @@ const assertPolicy = (answer: { readonly value: (keyword: string) => string | un
     serveraliveinterval: "5",
     serveralivecountmax: "3",
     loglevel: "DEBUG",
-    ...(isModern ? { logverbose: "none", sessiontype: "default", stdinnull: "no", forkafterauthentication: "no" } : undefined)
+    ...(isModern
+      ? { logverbose: "none", sessiontype: "default", stdinnull: "no", forkafterauthentication: "no" }
+      : undefined)
   }
   const found = Object.fromEntries(Object.keys(policy).map((keyword) => [keyword, answer.value(keyword)]))
   assert.deepStrictEqual(found, policy)

@@ -74,7 +74,7 @@ const environments: ReadonlyArray<Entry> = [
   entry("temporary-directory-unwritable", "Nobody can write to TMPDIR: another one is found.", {
     XDG_RUNTIME_DIR: undefined,
     TMPDIR: "/proc"
-  }, { requires: ["linux"], strategies: ["master", "plain"] }),
+  }, { requires: ["linux"] }),
   entry("temporary-directory-missing", "TMPDIR does not exist: another one is found.", {
     XDG_RUNTIME_DIR: undefined,
     TMPDIR: "{dir}/missing"

@@ -1,8 +1,8 @@
 /** How the ssh config is written: files, patterns, conditions, names of files. */
-import { fails } from "../lab/Scenario.ts"
 import { Effect } from "effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
+import { fails } from "../lab/Scenario.ts"
 import type { Entry, Group, Place } from "./Entry.ts"
 
 /** Lines of a `Match` block in front. */
@@ -25,7 +25,10 @@ const text: ReadonlyArray<Entry> = [
     name: "include-glob",
     about: "The hosts are in files of a directory.",
     before: ["Include {ssh}/conf.d/*.conf"],
-    sshFiles: { "conf.d/10-first.conf": "Host nobody\n  Port 1\n", "conf.d/20-second.conf": "Host box\n  User {user}\n" },
+    sshFiles: {
+      "conf.d/10-first.conf": "Host nobody\n  Port 1\n",
+      "conf.d/20-second.conf": "Host box\n  User {user}\n"
+    },
     box: ["User wrong"],
     expected: "Connected"
   },

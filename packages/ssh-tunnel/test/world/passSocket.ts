@@ -2,16 +2,24 @@
  * `passSocket.ts HOST PORT`, as ProxyCommand under `ProxyUseFdpass yes`: connects, hands the descriptor over stdout
  * (sendmsg(2) with SCM_RIGHTS) and ends. For Bun, which can call libc; Linux, 64 bits.
  */
-import { dlopen, FFIType, ptr } from "bun:ffi"
+type Words = ReadonlyArray<number | bigint>
 
-const { i32, i64, pointer } = FFIType as never as Record<"i32" | "i64" | "pointer", FFIType.i32>
-const { symbols } = dlopen("libc.so.6", {
-  socket: { args: [i32, i32, i32], returns: i32 },
-  connect: { args: [i32, pointer, i32], returns: i32 },
-  sendmsg: { args: [i32, pointer, i32], returns: i64 }
-} as never) as never as {
-  readonly symbols: Record<"socket" | "connect" | "sendmsg", (...words: ReadonlyArray<number | bigint>) => number>
+/** As much of `bun:ffi` as is used here; Node does not know that module. */
+interface Ffi {
+  readonly dlopen: (
+    library: string,
+    functions: Readonly<Record<string, { readonly args: ReadonlyArray<string>; readonly returns: string }>>
+  ) => { readonly symbols: Readonly<Record<"socket" | "connect" | "sendmsg", (...words: Words) => number | bigint>> }
+  readonly ptr: (memory: ArrayBufferView) => number
 }
+
+const name: string = "bun:ffi"
+const { dlopen, ptr } = await import(name) as Ffi
+const { symbols } = dlopen("libc.so.6", {
+  socket: { args: ["i32", "i32", "i32"], returns: "i32" },
+  connect: { args: ["i32", "ptr", "i32"], returns: "i32" },
+  sendmsg: { args: ["i32", "ptr", "i32"], returns: "i64" }
+})
 
 const [host = "", port = ""] = process.argv.slice(2)
 
@@ -21,8 +29,8 @@ address.setUint16(0, 2, true)
 address.setUint16(2, Number(port))
 host.split(".").forEach((part, index) => address.setUint8(4 + index, Number(part)))
 
-const socket = symbols.socket(2, 1, 0)
-if (symbols.connect(socket, ptr(address), 16) !== 0) throw new Error(`cannot connect to ${host}:${port}`)
+const socket = Number(symbols.socket(2, 1, 0))
+if (Number(symbols.connect(socket, ptr(address), 16)) !== 0) throw new Error(`cannot connect to ${host}:${port}`)
 
 /** `struct cmsghdr` with one descriptor, `struct iovec` with one byte, `struct msghdr`. */
 const control = new DataView(new ArrayBuffer(24))

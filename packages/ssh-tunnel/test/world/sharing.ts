@@ -53,7 +53,6 @@ const sharing: ReadonlyArray<Entry> = [
     about: "A master of the user is running: it is neither used nor ended.",
     box: shared,
     arrange: master("box"),
-    strategies: ["master", "plain"],
     afterwards: isAlive("box"),
     expected: "Connected"
   },
@@ -68,7 +67,6 @@ const sharing: ReadonlyArray<Entry> = [
     name: "control-path-too-long",
     about: "The ControlPath is longer than a socket's name may be.",
     box: ["ControlMaster auto", `ControlPath {dir}/${"long".repeat(30)}`],
-    strategies: ["master", "plain"],
     expected: "Connected"
   },
   {
@@ -147,7 +145,6 @@ const forwards: ReadonlyArray<Entry> = [
     about: "The port of the user's forward is taken, and ssh is to give up for it.",
     box: ["ExitOnForwardFailure yes", "LocalForward 127.0.0.1:{taken} 127.0.0.1:9"],
     prepare: taken,
-    strategies: ["master", "plain"],
     expected: "Connected"
   },
   {
@@ -207,7 +204,10 @@ const forwards: ReadonlyArray<Entry> = [
     prepare: ({ machines }) => Effect.map(machines.agent, ({ socket }) => ({ agent: socket })),
     connected: ({ run }) =>
       Effect.gen(function*() {
-        assert.strictEqual(yield* run("echo \"${SSH_AUTH_SOCK-no agent} ${DISPLAY-no display}\""), "no agent no display\n")
+        assert.strictEqual(
+          yield* run("echo \"${SSH_AUTH_SOCK-no agent} ${DISPLAY-no display}\""),
+          "no agent no display\n"
+        )
       }),
     expected: "Connected"
   }
