@@ -36,10 +36,18 @@ const makeEnd = (): End => {
   }
 }
 
+const copyOf = (message: unknown): unknown => {
+  try {
+    return structuredClone(message)
+  } catch {
+    return undefined
+  }
+}
+
 const connect = (here: End, there: End): Port => ({
   post: (message) => {
     if (here.ending.hasEnded()) return
-    const copy: unknown = structuredClone(message)
+    const copy = copyOf(message)
     queueMicrotask(() => there.receive(copy))
   },
   listen: here.listen,
