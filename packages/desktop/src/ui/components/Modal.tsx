@@ -1,0 +1,60 @@
+/** A dialog over the window: takes the focus, gives it back, closes on Escape. */
+import { Dialog } from "@kobalte/core/dialog"
+import type { JSX } from "solid-js"
+import { Show } from "solid-js"
+import { useWindow } from "../Context.ts"
+import { actions } from "../Strings.ts"
+import { IconButton } from "./Controls.tsx"
+
+export interface ModalProps {
+  readonly title: string
+  readonly text?: string
+  readonly size?: "small" | "large"
+  /** A question that must be answered: a click beside it does not close it. */
+  readonly alert?: boolean
+  readonly aside?: JSX.Element
+  readonly footer?: JSX.Element
+  readonly children: JSX.Element
+}
+
+export const Modal = (props: ModalProps): JSX.Element => {
+  const { closeDialog, layer } = useWindow()
+  return (
+    <Dialog open onOpenChange={(open) => !open && closeDialog()} modal preventScroll={false}>
+      <Dialog.Portal mount={layer()!}>
+        <Dialog.Overlay class="oc-overlay" />
+        <div class="oc-dialog-place">
+          <Dialog.Content
+            class="oc-dialog"
+            data-size={props.size ?? "small"}
+            role={props.alert === true ? "alertdialog" : "dialog"}
+            onOpenAutoFocus={(event: Event) => {
+              const first = event.currentTarget instanceof Element
+                ? event.currentTarget.querySelector("[data-autofocus]")
+                : null
+              if (!(first instanceof HTMLElement)) return
+              event.preventDefault()
+              first.focus()
+            }}
+            onPointerDownOutside={(event: Event) => event.preventDefault()}
+          >
+            <header class="oc-dialog-head">
+              <Dialog.Title class="oc-dialog-title">{props.title}</Dialog.Title>
+              {props.aside}
+              <IconButton icon="close" label={actions.close} onClick={closeDialog} />
+            </header>
+            <div class="oc-dialog-body">
+              <Show when={props.text}>
+                <Dialog.Description class="oc-dialog-text">{props.text}</Dialog.Description>
+              </Show>
+              {props.children}
+            </div>
+            <Show when={props.footer}>
+              <footer class="oc-dialog-foot">{props.footer}</footer>
+            </Show>
+          </Dialog.Content>
+        </div>
+      </Dialog.Portal>
+    </Dialog>
+  )
+}
