@@ -1,0 +1,276 @@
+/**
+ * The bridge for a main process that is not written with Effect: one call makes it, its functions are promises.
+ *
+ * **Example** (An Electron main process)
+ *
+ * ```ts
+ * const bridge = MainRuntime.make({
+ *   application: `OpenCode Desktop ${app.getVersion()}`,
+ *   origins: ["oc://renderer"],
+ *   safeStorage
+ * })
+ * bridge.quitWith(app)
+ * session.defaultSession.webRequest.onBeforeSendHeaders(bridge.onBeforeSendHeaders)
+ * powerMonitor.on("resume", bridge.networkChanged)
+ * ```
+ */
+import { ConfigurationError, ProfileNotFound } from "@opencode-ai/ssh-tunnel/ConfigurationError"
+import { Connections } from "@opencode-ai/ssh-tunnel/Connections"
+import type { Connected, ConnectionState } from "@opencode-ai/ssh-tunnel/ConnectionState"
+import { Credentials, defaultUsername } from "@opencode-ai/ssh-tunnel/Credentials"
+import { CredentialStore } from "@opencode-ai/ssh-tunnel/CredentialStore"
+import { Application } from "@opencode-ai/ssh-tunnel/Diagnostics"
+import { defaultVersionRange, type Profile, ProfileId } from "@opencode-ai/ssh-tunnel/Profile"
+import { ProfileRepo } from "@opencode-ai/ssh-tunnel/ProfileRepo"
+import { Timing, type Timings } from "@opencode-ai/ssh-tunnel/Schedules"
+import { SupportedVersions } from "@opencode-ai/ssh-tunnel/SupportedVersions"
+import {
+  type Cause,
+  Effect,
+  Exit,
+  HashMap,
+  Layer,
+  ManagedRuntime,
+  Option,
+  Queue,
+  Redacted,
+  Schema,
+  Stream
+} from "effect"
+import { Authorization, type LoginRequest, type Policy, type WebRequest } from "../Authorization.ts"
+import { BridgeApi } from "../BridgeApi.ts"
+import { BridgeHost } from "../BridgeHost.ts"
+import * as Handlers from "../Handlers.ts"
+import * as Latest from "../internal/latest.ts"
+import { LastConnected, layerRestore } from "../LastConnected.ts"
+import * as MessagePortRpc from "../MessagePortRpc.ts"
+import type { Port } from "../Port.ts"
+import * as SafeStorage from "../SafeStorage.ts"
+import { BridgeTiming, type BridgeTimings } from "../Schedules.ts"
+import * as Engine from "./engine.ts"
+
+/** What is used of Electron's `app` to quit. */
+export interface QuittingApp {
+  on(event: "before-quit", listener: (event: { preventDefault(): void }) => void): unknown
+  quit(): void
+}
+
+/** What is used of Electron's `safeStorage`. */
+export interface ElectronSafeStorage {
+  isEncryptionAvailable(): boolean
+  encryptString(plainText: string): Buffer
+  decryptString(encrypted: Buffer): string
+  getSelectedStorageBackend?(): string
+}
+
+/** What an application chooses. */
+export interface Options extends Policy {
+  /** Name and version, for reports and the window: `OpenCode Desktop 1.18.33`. */
+  readonly application: string
+  /** Server versions for profiles that name none, in npm's range syntax. Default: every OpenCode 1 and 2. */
+  readonly supportedVersions?: string
+  /** Whether the application shows notifications of its own. Default `false`. */
+  readonly notifications?: boolean
+  /** Where profiles, ports, passwords and what was connected are kept. Default: OpenCode's own data directory. */
+  readonly dataDirectory?: string
+  /** Keeps passwords over restarts, encrypted. Default: they are forgotten with the process. */
+  readonly safeStorage?: ElectronSafeStorage
+  /** Shows an address in the user's browser (`shell.openExternal`). Default: the window that asks goes there itself. */
+  readonly open?: (url: string) => Promise<unknown>
+  /** Whether to connect again at the start who was connected at the end. Default `true`. */
+  readonly restore?: boolean
+  /** Other durations, and another platform: for tests. */
+  readonly timing?: Partial<Timings & BridgeTimings>
+  readonly platform?: Engine.Platform
+}
+
+/** The states of all profiles that were ever connected in this process; others are `Disconnected`. */
+export type StatesById = ReadonlyMap<ProfileId, ConnectionState>
+
+/**
+ * See the module. Promises reject with instances of the five error classes.
+ *
+ * After `dispose` every function does nothing, and promises reject.
+ */
+export interface MainRuntime {
+  /** Serves a window over its port until the port is closed. All windows share the connections. */
+  readonly serve: (port: Port) => void
+  /** Starts to connect; resolves at once. Errors of the connection are states. */
+  readonly connect: (id: string) => Promise<void>
+  /** Resolves when the profile is `Connected`; rejects when it becomes `Failed` or is disconnected. */
+  readonly settled: (id: string) => Promise<Connected>
+  readonly disconnect: (id: string) => Promise<void>
+  readonly retryNow: (id: string) => Promise<void>
+  /** Calls back with the whole picture, now and after each change (the latest, if there were several); returns the end of it. */
+  readonly onStates: (listener: (states: StatesById) => void) => () => void
+  /** Where the profile's server is while it is `Connected`, without credentials. */
+  readonly endpoint: (id: string) => Promise<string | undefined>
+  readonly profiles: () => Promise<ReadonlyArray<Profile>>
+  /** Calls back with the profiles, now and after each change; returns the end of it. */
+  readonly onProfiles: (listener: (profiles: ReadonlyArray<Profile>) => void) => () => void
+  /** For servers that bootstrap did not start; the next connection uses it. Ask for it in a window of the main process's own. */
+  readonly setPassword: (id: string, password: string, username?: string) => Promise<void>
+  readonly removePassword: (id: string) => Promise<void>
+  /** The network changed, or the machine woke up: connections are probed at once, and waits are skipped. */
+  readonly networkChanged: () => void
+  /**
+   * For `session.webRequest.onBeforeSendHeaders`; always calls back. See `Authorization`.
+   *
+   * **Gotchas**
+   *
+   * Electron has one listener per session: an application that has its own calls this from there.
+   */
+  readonly onBeforeSendHeaders: (
+    details: WebRequest,
+    callback: (response: { requestHeaders?: Record<string, string | Array<string>> }) => void
+  ) => void
+  /** For the `login` event, where the header could not be: calls back without anything when the answer is not ours to give. */
+  readonly login: (request: LoginRequest, callback: (username?: string, password?: string) => void) => void
+  /** Holds `before-quit` up until everything has ended, then quits. */
+  readonly quitWith: (app: QuittingApp) => void
+  /** Ends every connection and closes every port; resolves within `BridgeTiming.quit`. Disposing again is the same. */
+  readonly dispose: () => Promise<void>
+}
+
+const isProfileId = Schema.is(ProfileId)
+
+const layerOf = (options: Options, ports: Stream.Stream<Port>) => {
+  const { open, safeStorage } = options
+  const supportedVersions = options.supportedVersions ?? defaultVersionRange
+  const host = Layer.succeed(BridgeHost, {
+    about: {
+      application: options.application,
+      supportedVersions,
+      notifications: options.notifications ?? false
+    },
+    ...(open === undefined ? undefined : {
+      open: (url: Redacted.Redacted<string>) =>
+        Effect.asVoid(Effect.tryPromise({
+          try: () => open(Redacted.value(url)),
+          // Its text may hold the address.
+          catch: () => ({ detail: "no program could be started for it" })
+        }))
+    })
+  })
+  const passwords: Engine.Passwords = safeStorage === undefined
+    ? CredentialStore.layerMemory()
+    : SafeStorage.layer({
+      isEncryptionAvailable: () => safeStorage.isEncryptionAvailable(),
+      encryptString: (text) => safeStorage.encryptString(text),
+      decryptString: (bytes) => safeStorage.decryptString(Buffer.from(bytes)),
+      getSelectedStorageBackend: () => safeStorage.getSelectedStorageBackend?.() ?? "unknown"
+    })
+  return Layer.mergeAll(
+    MessagePortRpc.layerServer(BridgeApi, ports).pipe(Layer.provide(Handlers.layer), Layer.provide(host)),
+    layerRestore({ restore: options.restore ?? true }).pipe(Layer.provide(LastConnected.layer)),
+    Authorization.layer(options)
+  ).pipe(
+    Layer.provideMerge(Engine.layer({
+      dataDirectory: options.dataDirectory,
+      passwords,
+      platform: options.platform
+    })),
+    Layer.provide([
+      Layer.succeed(Application, options.application),
+      Layer.succeed(SupportedVersions, supportedVersions),
+      Layer.succeed(Timing, { ...Timing.defaults, ...options.timing })
+    ])
+  )
+}
+
+/** See the module. Everything is made at once; the profiles that were connected begin to connect. */
+export const make = (options: Options): MainRuntime => {
+  const ports = Effect.runSync(Queue.unbounded<Port, Cause.Done>())
+  const runtime = ManagedRuntime.make(layerOf(options, Stream.fromQueue(ports)))
+  type Services = ManagedRuntime.ManagedRuntime.Services<typeof runtime>
+  const run = <A, E>(effect: Effect.Effect<A, E, Services>): Promise<A> => runtime.runPromise(effect)
+  const withId = <A, E>(id: string, use: (id: ProfileId) => Effect.Effect<A, E, Services>) =>
+    isProfileId(id)
+      ? run(use(id))
+      : run(Effect.fail(new ConfigurationError({ reason: new ProfileNotFound({ profile: id }) })))
+  const watch = <A, E>(stream: Stream.Stream<A, E, Services>, listener: (value: A) => void) =>
+    runtime.runCallback(
+      Stream.runForEach(Latest.latest(stream), (value) => Effect.sync(() => listener(value))).pipe(
+        Effect.catchCause((cause) => Effect.logWarning("A listener of the bridge has ended", cause))
+      )
+    )
+  const disposed = Effect.runSync(Effect.cached(
+    Effect.promise(() => runtime.dispose()).pipe(
+      Effect.timeoutOption(options.timing?.quit ?? BridgeTiming.defaults.quit),
+      Effect.asVoid
+    )
+  ))
+  const dispose = () => {
+    Queue.endUnsafe(ports)
+    return Effect.runPromise(disposed)
+  }
+  // What can fail while it is made (nothing should) is seen by everybody who calls.
+  void runtime.context().catch(() => undefined)
+
+  return {
+    serve: (port) => {
+      if (!Queue.offerUnsafe(ports, port)) port.close()
+    },
+    connect: (id) =>
+      withId(
+        id,
+        (id) => Effect.andThen(ProfileRepo.use(({ get }) => get(id)), Connections.use(({ connect }) => connect(id)))
+      ),
+    settled: (id) => withId(id, (id) => Connections.use(({ settled }) => settled(id))),
+    disconnect: (id) => withId(id, (id) => Connections.use(({ disconnect }) => disconnect(id))),
+    retryNow: (id) => withId(id, (id) => Connections.use(({ retryNow }) => retryNow(id))),
+    onStates: (listener) =>
+      watch(
+        Stream.unwrap(Connections.useSync(({ states }) => states)),
+        (states) => listener(new Map(HashMap.toEntries(states)))
+      ),
+    endpoint: (id) =>
+      withId(id, (id) =>
+        Effect.map(
+          Connections.use(({ endpoint }) => endpoint(id)),
+          (endpoint) => Option.getOrUndefined(Option.map(endpoint, ({ url }) => url))
+        )),
+    profiles: () => run(ProfileRepo.use(({ list }) => list)),
+    onProfiles: (listener) => watch(Stream.unwrap(ProfileRepo.useSync(({ changes }) => changes)), listener),
+    setPassword: (id, password, username = defaultUsername) =>
+      withId(
+        id,
+        (id) =>
+          CredentialStore.use(({ set }) => set(id, new Credentials({ username, password: Redacted.make(password) })))
+      ),
+    removePassword: (id) => withId(id, (id) => CredentialStore.use(({ remove }) => remove(id))),
+    networkChanged: () => {
+      runtime.runCallback(Connections.use(({ networkChanged }) => networkChanged))
+    },
+    onBeforeSendHeaders: (details, callback) => {
+      // Whatever happens, the request must go on.
+      runtime.runCallback(Authorization.use(({ headers }) => headers(details)), {
+        onExit: (exit) => {
+          const headers = Exit.isSuccess(exit) ? exit.value : Option.none()
+          callback(Option.isSome(headers) ? { requestHeaders: headers.value } : {})
+        }
+      })
+    },
+    login: (request, callback) => {
+      runtime.runCallback(Authorization.use(({ login }) => login(request)), {
+        onExit: (exit) => {
+          const found = Exit.isSuccess(exit) ? exit.value : Option.none()
+          if (Option.isNone(found)) callback()
+          else callback(found.value.username, Redacted.value(found.value.password))
+        }
+      })
+    },
+    quitWith: (app) => {
+      let ended = false
+      app.on("before-quit", (event) => {
+        if (ended) return
+        event.preventDefault()
+        void dispose().finally(() => {
+          ended = true
+          app.quit()
+        })
+      })
+    },
+    dispose
+  }
+}
