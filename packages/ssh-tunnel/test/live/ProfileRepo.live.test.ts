@@ -2,49 +2,12 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import * as Process from "@opencode-ai/ssh-lab/Process"
 import * as TempDirectory from "@opencode-ai/ssh-lab/TempDirectory"
-import { Effect, Fiber, FileSystem, Layer, Queue, Ref, Result, Stream } from "effect"
+import { Effect, Fiber, FileSystem, Queue, Stream } from "effect"
 import { spawnSync } from "node:child_process"
 import * as Fs from "node:fs"
 import * as Os from "node:os"
-import { fileURLToPath } from "node:url"
-import { DataDirectory } from "../../src/DataDirectory.ts"
-import * as NodeLocalHost from "../../src/node/LocalHost.ts"
-import type { Profile } from "../../src/Profile.ts"
-import { parse } from "../../src/ProfileFile.ts"
-import { ProfileRepo } from "../../src/ProfileRepo.ts"
 import { profile } from "../ProfileFixtures.ts"
-
-const at = (path: string) => fileURLToPath(new URL(path, import.meta.url))
-
-/** `saveProfiles.ts` as one file: a process that has to compile all modules takes seven times as long to start. */
-const bundle = Effect.gen(function*() {
-  const script = `${yield* TempDirectory.make()}/saveProfiles.mjs`
-  const bun = at("../../../../node_modules/.bin/bun")
-  yield* Process.output(bun, ["build", at("saveProfiles.ts"), "--target=node", "--outfile", script])
-  return script
-})
-
-const repository = (directory: string) =>
-  Effect.flatMap(
-    Layer.build(
-      ProfileRepo.layerNoDeps.pipe(
-        Layer.provide(DataDirectory.layerAt(directory)),
-        Layer.provide(Layer.mergeAll(NodeServices.layer, NodeLocalHost.layer))
-      )
-    ),
-    (context) => Effect.provide(ProfileRepo, context)
-  )
-
-const ids = (profiles: ReadonlyArray<Profile>) => profiles.map(({ id }) => id as string)
-
-/** A process that will save `count` profiles as soon as it gets a line. */
-const saver = (script: string, directory: string, prefix: string, count: number) =>
-  Effect.tap(
-    Process.spawn(process.execPath, [script, directory, prefix, String(count)]),
-    (child) => child.stdout.waitFor("ready")
-  )
-
-const entries = (directory: string) => Effect.sync(() => Fs.readdirSync(directory))
+import { acknowledgedBy, bundle, entries, ids, killSavers, repository, saver } from "./support/profileSaves.ts"
 
 /** Whether this process may mount a file system, to fill it up and to make it read-only. */
 const canMount = (() => {
@@ -56,21 +19,35 @@ const canMount = (() => {
   return mounted
 })()
 
+/** Mounts a tmpfs of 64 KiB there, until the scope ends; mounts it again with other options. */
+const smallDisk = Effect.fnUntraced(function*(directory: string) {
+  const mount = (...args: ReadonlyArray<string>) =>
+    Effect.tap(
+      Process.run("mount", [...args, directory]),
+      ({ code, stderr }) => Effect.sync(() => assert.strictEqual(code, 0, stderr))
+    )
+  yield* Effect.acquireRelease(
+    mount("-t", "tmpfs", "-o", "size=64k", "tmpfs"),
+    () => Effect.ignore(Process.run("umount", ["-l", directory]))
+  )
+  return mount
+})
+
 describe("the profile file between processes", () => {
-  it.live("4 processes save 25 profiles each, and none is lost", () =>
+  it.live("8 processes save 15 profiles each, and none is lost", () =>
     Effect.gen(function*() {
       const directory = yield* TempDirectory.make()
       const repo = yield* repository(directory)
       const script = yield* bundle
-      const prefixes = ["a", "b", "c", "d"]
-      const children = yield* Effect.forEach(prefixes, (prefix) => saver(script, directory, prefix, 25), {
+      const prefixes = ["a", "b", "c", "d", "e", "f", "g", "h"]
+      const children = yield* Effect.forEach(prefixes, (prefix) => saver(script, directory, prefix, 15), {
         concurrency: "unbounded"
       })
       const sizes = yield* Queue.unbounded<number>()
       const complete = yield* repo.changes.pipe(
         Stream.map((list) => list.length),
         Stream.tap((size) => Queue.offer(sizes, size)),
-        Stream.takeUntil((size) => size === 100),
+        Stream.takeUntil((size) => size === 120),
         Stream.runDrain,
         Effect.forkChild
       )
@@ -79,7 +56,7 @@ describe("the profile file between processes", () => {
       for (const child of children) {
         assert.deepStrictEqual(yield* child.exit, { code: 0, signal: undefined }, yield* child.stderr.text)
       }
-      const expected = prefixes.flatMap((prefix) => Array.from({ length: 25 }, (_, index) => `${prefix}-${index}`))
+      const expected = prefixes.flatMap((prefix) => Array.from({ length: 15 }, (_, index) => `${prefix}-${index}`))
       assert.deepStrictEqual(ids(yield* repo.list).sort(), expected.sort())
       // Seen from here: every version was whole, and each added something.
       yield* Fiber.join(complete)
@@ -88,58 +65,18 @@ describe("the profile file between processes", () => {
       assert.deepStrictEqual(yield* entries(directory), ["ssh-profiles.json"])
     }))
 
-  it.live("50 processes are killed while they save: nothing torn, nothing lost, nobody waits for the dead", () =>
-    Effect.gen(function*() {
-      const kills = 50
-      const script = yield* bundle
-      const directory = yield* TempDirectory.make()
-      const repo = yield* repository(directory)
-      const acknowledged = yield* Ref.make<ReadonlyArray<string>>([])
-      const check = Effect.gen(function*() {
-        const promised = yield* Ref.get(acknowledged)
-        const parsed = parse(Fs.readFileSync(`${directory}/ssh-profiles.json`, "utf8"))
-        assert.isTrue(Result.isSuccess(parsed), "torn")
-        const there = new Set(ids(yield* repo.list))
-        assert.deepStrictEqual(promised.filter((id) => !there.has(id)), [], "lost")
-      })
-      const life = (number: number) =>
-        Effect.scoped(Effect.gen(function*() {
-          const child = yield* saver(script, directory, `k${number}`, 1_000)
-          yield* child.write("go\n")
-          yield* child.stdout.waitFor(`k${number}-${number % 3}`)
-          // Any moment of a save, which takes a few milliseconds.
-          yield* Effect.sleep(Math.random() * 10)
-          yield* child.kill("SIGKILL")
-          yield* child.exit
-          yield* child.stdout.ended
-          const lines = yield* child.stdout.lines
-          yield* Ref.update(acknowledged, (all) => [...all, ...lines.filter((line) => /^k\d+-\d+$/.test(line))])
-          yield* check
-        }))
-      yield* Effect.forEach(Array.from({ length: kills }, (_, number) => number), life, {
-        concurrency: 3,
-        discard: true
-      })
-      assert.isAtLeast((yield* Ref.get(acknowledged)).length, kills)
-      yield* repo.save(profile("last"))
-      yield* check
-      assert.deepStrictEqual(yield* entries(directory), ["ssh-profiles.json"])
-    }))
+  it.live("30 processes are killed while they save: nothing torn, nothing lost, nobody waits for the dead", () =>
+    killSavers(30, { linked: false }))
+
+  it.live("20 more, when the file is a symbolic link: the same, and the link stays", () =>
+    killSavers(20, { linked: true }))
 
   it.live.skipIf(!canMount)(
     "a full disk and a read-only one: a typed error, and the old profiles",
     () =>
       Effect.gen(function*() {
         const directory = yield* TempDirectory.make()
-        const mount = (...args: ReadonlyArray<string>) =>
-          Effect.tap(
-            Process.run("mount", [...args, directory]),
-            ({ code, stderr }) => Effect.sync(() => assert.strictEqual(code, 0, stderr))
-          )
-        yield* Effect.acquireRelease(
-          mount("-t", "tmpfs", "-o", "size=64k", "tmpfs"),
-          () => Effect.ignore(Process.run("umount", ["-l", directory]))
-        )
+        const mount = yield* smallDisk(directory)
         const fs = yield* FileSystem.FileSystem
         const repo = yield* repository(directory)
         yield* repo.save(profile("a"))
@@ -164,5 +101,30 @@ describe("the profile file between processes", () => {
         yield* repo.save(profile("b"))
         assert.deepStrictEqual(ids(yield* repo.list), ["a", "b"])
       }).pipe(Effect.provide(NodeServices.layer))
+  )
+
+  it.live.skipIf(!canMount)(
+    "a disk that fills up while 3 processes save: some are refused, none of the others is lost",
+    () =>
+      Effect.gen(function*() {
+        const directory = yield* TempDirectory.make()
+        const script = yield* bundle
+        yield* smallDisk(directory)
+        const children = yield* Effect.forEach(["a", "b", "c"], (prefix) => saver(script, directory, prefix, 120), {
+          concurrency: "unbounded"
+        })
+        yield* Effect.forEach(children, (child) => child.write("go\n"), { discard: true })
+        for (const child of children) {
+          assert.deepStrictEqual(yield* child.exit, { code: 0, signal: undefined }, yield* child.stderr.text)
+        }
+        const lines = (yield* Effect.forEach(children, ({ stdout }) => stdout.lines)).flat()
+        const refused = lines.filter((line) => line.startsWith("refused"))
+        assert.isNotEmpty(refused)
+        assert.deepStrictEqual([...new Set(refused)], ["refused ProfileStoreUnwritable"])
+        const saved = (yield* Effect.forEach(children, acknowledgedBy)).flat()
+        assert.isNotEmpty(saved)
+        assert.deepStrictEqual(ids(yield* (yield* repository(directory)).list).sort(), saved.sort())
+        assert.deepStrictEqual(yield* entries(directory), ["ssh-profiles.json"])
+      })
   )
 })

@@ -1,7 +1,7 @@
 /**
  * A process of its own that saves profiles: `saveProfiles.ts DIRECTORY PREFIX
  * COUNT`. Prints `ready`, waits for a line on stdin, then saves PREFIX-0,
- * PREFIX-1, … and prints each id once it is saved.
+ * PREFIX-1, … and prints each id once it is saved, or `refused` and the reason.
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
@@ -25,8 +25,11 @@ const program = Effect.gen(function*() {
   yield* Effect.promise(() => once(process.stdin, "data"))
   for (let index = 0; index < Number(count); index++) {
     const id = `${prefix}-${index}`
-    yield* repo.save(profile(id))
-    yield* Effect.sync(() => console.log(id))
+    const word = yield* Effect.match(repo.save(profile(id)), {
+      onFailure: ({ reason }) => `refused ${reason._tag}`,
+      onSuccess: () => id
+    })
+    yield* Effect.sync(() => console.log(word))
   }
 })
 
