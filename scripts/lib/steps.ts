@@ -18,6 +18,8 @@ export interface Step {
   readonly read?: (status: number) => Counts
   /** Instead of a command: returns what is wrong, or an empty text. */
   readonly check?: () => Promise<string>
+  /** How long it may take, in milliseconds; default 15 minutes. A run that hangs is a failure too. */
+  readonly limit?: number
   /** Why it cannot run here. */
   readonly skip?: string
 }
@@ -37,8 +39,7 @@ export const total = (outcomes: ReadonlyArray<Counts>): Counts => ({
   skipped: outcomes.reduce((sum, { skipped }) => sum + skipped, 0)
 })
 
-/** No step takes longer than this, in milliseconds: a run that hangs is a failure too. */
-const limit = 15 * 60_000
+const defaultLimit = 15 * 60_000
 
 interface Ended {
   readonly status: number
@@ -58,7 +59,7 @@ export const passSignals = (): void => {
   }
 }
 
-const execute = ([program = "", ...args]: ReadonlyArray<string>): Promise<Ended> =>
+const execute = ([program = "", ...args]: ReadonlyArray<string>, limit: number): Promise<Ended> =>
   new Promise((resolve) => {
     const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] })
     let output = ""
@@ -106,7 +107,7 @@ export const runStep = async (step: Step): Promise<Outcome> => {
   }
   const begun = performance.now()
   const ended = step.check === undefined
-    ? await execute(step.command ?? [])
+    ? await execute(step.command ?? [], step.limit ?? defaultLimit)
     : await step.check().then((output) => ({ status: output === "" ? 0 : 1, output }))
   const { failed, output, passed, skipped } = count(step, ended)
   const seconds = ((performance.now() - begun) / 1000).toFixed(1)

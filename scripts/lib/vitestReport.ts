@@ -8,7 +8,11 @@ interface Report {
   readonly numTodoTests: number
   readonly testResults: ReadonlyArray<{
     readonly status: string
-    readonly assertionResults: ReadonlyArray<{ readonly status: string }>
+    readonly assertionResults: ReadonlyArray<{
+      readonly status: string
+      readonly fullName?: string
+      readonly duration?: number | null
+    }>
   }>
 }
 
@@ -29,3 +33,13 @@ export const readReport = (json: string, status: number): Counts => {
     skipped: report.numPendingTests + report.numTodoTests
   }
 }
+
+/** Each test of a run: what it says, how it ended, and how many milliseconds it took. */
+export const readTests = (json: string) =>
+  (JSON.parse(json) as Report).testResults.flatMap(({ assertionResults }) =>
+    assertionResults.map(({ duration, fullName, status }) => ({
+      title: fullName ?? "",
+      status,
+      duration: duration ?? 0
+    }))
+  )
