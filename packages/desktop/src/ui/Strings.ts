@@ -85,7 +85,7 @@ export const detail = {
   progress: "Progress",
   via: (hops: string) => `via ${hops}`,
   facts: "Details",
-  url: "Address here",
+  url: "URL here",
   version: "OpenCode",
   remotePort: "Port on the host",
   localPort: "Port here",
@@ -219,11 +219,13 @@ export const wizard = {
   notes: "Good to know",
   effective: "ssh will use",
   effectiveIdle: "Pick a host to see what ssh will use.",
+  effectiveWrong: "Correct the marked fields to see it.",
   effectiveWait: "Asking ssh…",
   effectiveAll: (count: number) => `All ${count} parameters`,
   effectiveOf: (user: string, hostname: string, port: number) => `${user}@${hostname}:${port}`,
   effectiveKeys: (keys: ReadonlyArray<string>, only: boolean) =>
     keys.length === 0 ? "keys of your agent" : only ? keys.join(", ") : `agent, then ${keys.join(", ")}`,
+  cancel: "Cancel",
   next: "Continue",
   back: "Back",
   ssh: "Connection",
@@ -303,7 +305,7 @@ export const notices = {
 
 export const gone = {
   title: "OpenCode’s connection service is gone.",
-  text: "Your connections are its own; this page looks for it and goes on by itself.",
+  text: "Looking for it. What is shown may be out of date.",
   connecting: "Reaching OpenCode…",
   call: "OpenCode’s connection service does not answer"
 }

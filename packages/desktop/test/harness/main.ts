@@ -1,4 +1,6 @@
 /** The window over a bridge in memory; a test drives it by `world`. */
+// What OpenCode looks like, on every machine that makes pictures.
+import "@fontsource-variable/inter/wght.css"
 import { Effect } from "effect"
 import { mount } from "../../src/ui/index.ts"
 import "../../src/ui/page.css"

@@ -93,7 +93,7 @@ const MainButtons = (props: { readonly profile: Profile }): JSX.Element => {
       </Show>
       <Button
         class="oc-main-button"
-        kind={act() === "cancel" || act() === "wait" ? "plain" : "primary"}
+        kind={act() === "connect" || act() === "open" || act() === "retry" ? "primary" : "plain"}
         icon={face().icon}
         busy={act() === "wait" || (act() === "open" && acts.opening())}
         disabled={off()}

@@ -71,7 +71,9 @@ export const EffectivePanel = (
                 ? <Foreign>{problem()?.message}</Foreign>
                 : asking()
                 ? wizard.effectiveWait
-                : wizard.effectiveIdle}
+                : props.form.host.trim() === ""
+                ? wizard.effectiveIdle
+                : wizard.effectiveWrong}
             </span>
           }
         >

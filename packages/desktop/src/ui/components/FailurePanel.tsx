@@ -54,7 +54,7 @@ export const FailurePanel = (
               {(command) => <Command text={command()} label={failure.command} />}
             </Show>
             <Show when={props.action}>
-              {(action) => <Button icon="retry" onClick={() => action().act()}>{action().label}</Button>}
+              {(action) => <Button kind="primary" icon="retry" onClick={() => action().act()}>{action().label}</Button>}
             </Show>
           </>
         }

@@ -34,7 +34,13 @@ const ofTyped = (destination: Destination): Choice => ({
 const most = 200
 
 export const HostStep = (
-  props: { readonly typed: string; readonly onType: (text: string) => void; readonly onPick: (form: Form) => void }
+  props: {
+    readonly typed: string
+    readonly onType: (text: string) => void
+    /** The choice that Enter would take. */
+    readonly onCurrent: (form: Form | undefined) => void
+    readonly onPick: (form: Form) => void
+  }
 ): JSX.Element => {
   const { store } = useWindow()
   const id = createUniqueId()
@@ -60,6 +66,7 @@ export const HostStep = (
     setActive(0)
   })
   const current = createMemo(() => choices()[active()])
+  createEffect(() => props.onCurrent(current()?.form))
   const refusals = () => {
     const now = understood()
     return now._tag === "Refused" ? now.refusals : []

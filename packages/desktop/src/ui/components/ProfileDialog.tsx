@@ -29,6 +29,7 @@ export const ProfileDialog = (props: { readonly profile?: Profile }): JSX.Elemen
   const editing = props.profile
   const [step, setStep] = createSignal<Step>(editing === undefined ? "host" : "options")
   const [typed, setTyped] = createSignal("")
+  const [candidate, setCandidate] = createSignal<Form>()
   const [form, setForm] = createSignal<Form>(editing === undefined ? blank : ofProfile(editing))
   const [touched, setTouched] = createSignal<ReadonlySet<Field>>(new Set())
   const [saving, setSaving] = createSignal(false)
@@ -77,6 +78,11 @@ export const ProfileDialog = (props: { readonly profile?: Profile }): JSX.Elemen
     })
   }
 
+  const pick = (picked: Form) => {
+    setForm(picked)
+    setStep("options")
+  }
+
   const steps = editing === undefined ? order : order.slice(1)
   return (
     <Modal
@@ -95,6 +101,12 @@ export const ProfileDialog = (props: { readonly profile?: Profile }): JSX.Elemen
             <Button class="oc-foot-back" onClick={() => setStep(step() === "test" ? "options" : "host")}>
               {wizard.back}
             </Button>
+          </Show>
+          <Show when={step() === "host"}>
+            <Button onClick={closeDialog}>{wizard.cancel}</Button>
+            <Show when={candidate()} fallback={<Button kind="primary" disabled>{wizard.next}</Button>}>
+              {(candidate) => <Button kind="primary" onClick={() => pick(candidate())}>{wizard.next}</Button>}
+            </Show>
           </Show>
           <Show when={step() === "options"}>
             <Button onClick={() => checked() !== undefined && setStep("test")}>{wizard.test}</Button>
@@ -122,10 +134,8 @@ export const ProfileDialog = (props: { readonly profile?: Profile }): JSX.Elemen
           <HostStep
             typed={typed()}
             onType={setTyped}
-            onPick={(picked) => {
-              setForm(picked)
-              setStep("options")
-            }}
+            onCurrent={setCandidate}
+            onPick={pick}
           />
         </Match>
         <Match when={step() === "options"}>
