@@ -175,10 +175,11 @@ export const make = Effect.fn("WebSocketServer.make")(function*(
 })
 
 /** Without `Secure`, which some browsers refuse on loopback HTTP. */
-const signIn = ({ cookie, path }: Site, secret: string): Reply => ({
-  ...text(303, "Signing in."),
-  headers: { "set-cookie": `${cookie}=${secret}; Path=${path}/; HttpOnly; SameSite=Strict`, location: `${path}/` }
-})
+const signIn = ({ cookie, path }: Site, secret: string): Reply =>
+  text(303, "Signing in.", {
+    "set-cookie": `${cookie}=${secret}; Path=${path}/; HttpOnly; SameSite=Strict`,
+    location: `${path}/`
+  })
 
 const spent = refuse(403, "This address was good for one visit. Ask for a new one.").reply
 

@@ -61,7 +61,7 @@ export const judge = (request: RequestHead, site: Site): Verdict => {
   }
   if (!target.startsWith("/")) return refuse(400, "This is no path.")
   if (request.method !== "GET" && (request.method !== "HEAD" || isUpgrade)) {
-    return { _tag: "Refused", reply: { ...text(405, "Only GET."), headers: { allow: "GET, HEAD" } } }
+    return { _tag: "Refused", reply: text(405, "Only GET.", { allow: "GET, HEAD" }) }
   }
   const [before = "", query] = target.split("?", 2)
   // Whoever only asks for the head (a preview, say) must not use up the ticket.

@@ -39,9 +39,9 @@ const everywhere = {
 
 const noStore = { "cache-control": "no-store" }
 
-export const text = (status: number, body: string): Reply => ({
+export const text = (status: number, body: string, headers: Readonly<Record<string, string>> = {}): Reply => ({
   status,
-  headers: noStore,
+  headers: { ...noStore, ...headers },
   type: "text/plain; charset=utf-8",
   body: Buffer.from(`${body}\n`)
 })
