@@ -5,7 +5,8 @@
 # In front of it the client puts assignments of quoted, validated words:
 #   ocs_nonce          hex; marks our lines among the noise of rc files
 #   ocs_action         ensure | look | status | stop | log | doctor
-#   ocs_port           where a new server must listen; '' = opencode's choice
+#   ocs_port           where a new server must listen; '' = opencode's choice.
+#                      For look: the port that would get the client's own password
 #   ocs_password       of a new server: letters, digits, - and _
 #   ocs_username       of a new server: letters, digits, . - and _
 #   ocs_lifetime       persistent | session
@@ -1241,9 +1242,26 @@ ocs_looked() {
   fi
 }
 
+# Ends with an error when another user listens on the port that would get the
+# client's own password. Root can read everything anyway.
+ocs_refuse_stranger() {
+  [ -n "$ocs_port" ] || return 0
+  ocs_listening "$ocs_port" 6
+  case $ocs_listener in
+    '' | '?' | 0 | "$ocs_user") ;;
+    *)
+      ocs_error NotOurs "\"detail\":\"another user (id $ocs_listener) listens on port $ocs_port and gets no password\""
+      ;;
+  esac
+}
+
 # look, and status without the password.
 ocs_do_look() {
-  ocs_result "$(ocs_looked "$1")"
+  ocs_answer=$(ocs_looked "$1")
+  case $ocs_answer in
+    '{"server":null'*) ocs_refuse_stranger ;;
+  esac
+  ocs_result "$ocs_answer"
   ocs_leave
 }
 

@@ -41,7 +41,10 @@ export { RemoteServer } from "./RemoteServer.ts"
 export interface EnsureOptions {
   /** `ensure` starts a server when none is registered; `look` only reads registrations. */
   readonly mode: "ensure" | "look"
-  /** Where a new server must listen; absent: OpenCode's own choice. */
+  /**
+   * With `ensure`, where a new server must listen; absent: OpenCode's own choice. With `look`, a port whose listener
+   * must not be another user's (`NotOurs`), for who would send it a password; root's may be.
+   */
   readonly port?: number | undefined
   readonly lifetime: Lifetime
   /** Supported versions: the remote binary is checked before it is started. */
@@ -240,9 +243,10 @@ export class Bootstrap extends Context.Service<Bootstrap, {
             RemoteAnswer.unanswered({ exitCode, heard: yield* Ref.get(heard), output: yield* output })
           )
         })
-        const late = Effect.flatMap(output, (log) =>
+        // Without one word of the script, it was not run: the login shell is a program that reads it and does nothing, say.
+        const late = Effect.flatMap(Effect.all([output, Ref.get(heard)]), ([log, heard]) =>
           fail(
-            action.action === "ensure"
+            action.action === "ensure" && heard
               ? new StartTimedOut({ waited: Duration.toMillis(limit), log })
               : new InvalidOutput({ output: `nothing within ${Duration.format(limit)}\n${log}` })
           ))
@@ -285,7 +289,7 @@ export class Bootstrap extends Context.Service<Bootstrap, {
         const password = Base64Url.encode(yield* host.randomBytes(32))
         yield* (yield* Recording).secret(Redacted.make(password))
         const action: Action = mode === "look"
-          ? { action: "look" }
+          ? { action: "look", port }
           : { action: "ensure", port, password, username: defaultUsername, lifetime, ...versionIntervals(range) }
         const asked = expect("server", tunnel, action, timing.bootstrap, { range, onStep })
         // Only a server that lives as long as this command needs the command to live.

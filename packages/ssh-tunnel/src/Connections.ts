@@ -1,30 +1,35 @@
-/** All connections of this process: one fiber per profile, and their states as one stream. */
+/**
+ * All connections of this process, and their states as one stream. What a
+ * connection does when is decided by a pure machine (`internal/lifecycle.ts`);
+ * here its commands are carried out, one fiber per profile.
+ */
 import {
+  Cause,
   Clock,
   Context,
-  DateTime,
   Duration,
   Effect,
-  Equal,
   Fiber,
   FiberMap,
+  FiberSet,
   HashMap,
   Layer,
   Option,
-  PubSub,
-  Pull,
+  Queue,
+  Random,
   Ref,
-  Schedule,
+  Semaphore,
   Stream,
   SubscriptionRef
 } from "effect"
 import { Bootstrap } from "./Bootstrap.ts"
 import type { ConnectionError } from "./ConnectionError.ts"
-import { type Connected, ConnectionState } from "./ConnectionState.ts"
+import type { Connected, ConnectionState } from "./ConnectionState.ts"
 import type { Credentials } from "./Credentials.ts"
 import { CredentialStore } from "./CredentialStore.ts"
 import { Discovery } from "./Discovery.ts"
 import { FlightRecorder, Recording } from "./FlightRecorder.ts"
+import * as Lifecycle from "./internal/lifecycle.ts"
 import * as Sessions from "./internal/session.ts"
 import { LocalHost } from "./LocalHost.ts"
 import { LocalPorts } from "./LocalPorts.ts"
@@ -32,7 +37,7 @@ import { LoopbackHttp } from "./LoopbackHttp.ts"
 import { MemoryTunnels } from "./MemoryTunnels.ts"
 import type { Profile, ProfileId } from "./Profile.ts"
 import { ProfileRepo } from "./ProfileRepo.ts"
-import { reconnect, Timing } from "./Schedules.ts"
+import { Timing } from "./Schedules.ts"
 import { ServerInfo } from "./ServerInfo.ts"
 import { ConnectionClosed, TransportError, Unclassified } from "./TransportError.ts"
 import type { OpenTunnel } from "./Tunnel.ts"
@@ -55,21 +60,10 @@ const defectError = (id: ProfileId, defect: unknown) =>
     })
   })
 
-const disconnected = ConnectionState.cases.Disconnected.make({})
-
-/** In these states a profile's fiber, if there is still one, does nothing more. */
-const ending: ReadonlySet<ConnectionState["_tag"]> = new Set(["Disconnected", "Failed", "Disconnecting"])
-
-/** What is there exactly while a profile is `Connected`. */
-interface Live {
-  readonly endpoint: ServerEndpoint
-  readonly tunnel: OpenTunnel
-}
-
-/** One outage: how often it was tried, and the schedule that says when to try next. */
-interface Outage {
-  readonly attempt: number
-  readonly next: (now: number, input: unknown) => Pull.Pull<[unknown, Duration.Duration], never, unknown>
+/** What a profile's life holds. `published` is there once a server was found through the session. */
+interface Held {
+  readonly session: Sessions.Session
+  readonly found: Option.Option<{ readonly server: Sessions.Found; readonly published: Sessions.Published }>
 }
 
 /**
@@ -132,8 +126,11 @@ export class Connections extends Context.Service<Connections, {
         Discovery.layerMock({ find: () => Effect.succeed(server) }),
         Bootstrap.layerMock({}),
         LoopbackHttp.layerMock({
-          get: () => Effect.succeed({ status: 200, headers: {}, body: "", truncated: false }),
-          hold: () => Effect.never
+          hold: () =>
+            Effect.succeed({
+              response: { status: 200, headers: {}, body: "", truncated: false },
+              closed: Effect.never
+            })
         }),
         CredentialStore.layerMemory(),
         LocalPorts.layerMemory(),
@@ -152,162 +149,184 @@ export class Connections extends Context.Service<Connections, {
     Connections,
     Effect.gen(function*() {
       const profiles = yield* ProfileRepo
+      const localPorts = yield* LocalPorts
       const sessions = yield* Sessions.make
       const { recorder } = yield* FlightRecorder
       const timing = yield* Timing
+      const step = Lifecycle.make(timing)
       const states = yield* SubscriptionRef.make<States>(HashMap.empty())
-      const live = yield* Ref.make(HashMap.empty<ProfileId, Live>())
-      const fibers = yield* FiberMap.make<ProfileId>()
-      /** `None` is meant for everybody. */
-      const nudges = yield* PubSub.unbounded<Option.Option<ProfileId>>()
+      const lives = yield* Ref.make(HashMap.empty<ProfileId, Lifecycle.Life>())
+      /** The life of a profile that was never connected. */
+      const unborn = yield* Ref.make(Lifecycle.initial)
+      const held = yield* Ref.make(HashMap.empty<ProfileId, Held>())
+      const works = yield* FiberMap.make<ProfileId>()
+      const writes = yield* FiberSet.make()
+      const turn = yield* Semaphore.make(1)
 
-      const stateIn = (map: States, id: ProfileId) => Option.getOrElse(HashMap.get(map, id), () => disconnected)
-      const state = (id: ProfileId) => Effect.map(SubscriptionRef.get(states), (map) => stateIn(map, id))
+      const lifeOf = (id: ProfileId) =>
+        Effect.flatMap(Ref.get(lives), (all) =>
+          Option.match(HashMap.get(all, id), {
+            onNone: () => Ref.get(unborn),
+            onSome: Effect.succeed
+          }))
+      const stateIn = (map: States, id: ProfileId) =>
+        Option.getOrElse(HashMap.get(map, id), () => Lifecycle.initial.shown)
+      const heldBy = (id: ProfileId) => Effect.map(Ref.get(held), HashMap.get(id))
 
-      /** An endpoint and its tunnel are there exactly while the state is `Connected`. */
-      const set = Effect.fnUntraced(function*(
-        id: ProfileId,
-        next: ConnectionState,
-        connection?: Live
-      ) {
-        yield* Ref.update(live, connection === undefined ? HashMap.remove(id) : HashMap.set(id, connection))
-        if (!Equal.equals(yield* state(id), next)) yield* recorder(id).state(next)
-        if (connection !== undefined && Option.isSome(connection.endpoint.credentials)) {
-          yield* recorder(id).secret(connection.endpoint.credentials.value.password)
+      const moment = Effect.gen(function*() {
+        const moment: Lifecycle.Moment = {
+          monotonic: Number(yield* Clock.monotonicTimeNanos) / 1e6,
+          wall: yield* Clock.currentTimeMillis,
+          chance: yield* Random.next
         }
-        yield* SubscriptionRef.updateSome(
-          states,
-          (map) => Equal.equals(stateIn(map, id), next) ? Option.none() : Option.some(HashMap.set(map, id, next))
-        )
+        return moment
       })
-
-      const nudged = Effect.fnUntraced(
-        function*(id: ProfileId) {
-          const subscription = yield* PubSub.subscribe(nudges)
-          yield* PubSub.take(subscription).pipe(
-            Effect.repeat({ until: (who) => Option.isNone(who) || who.value === id })
-          )
-        },
-        Effect.asVoid,
-        Effect.scoped
-      )
 
       /**
-       * Opens what is missing, connects, and stays until the connection is
-       * lost. A session that lives is used again: a server that dies behind a
-       * living tunnel costs no new ssh.
+       * Tells the machine, and begins what it commands. Events are taken one by
+       * one, and nothing in here takes time. Returns the work that is under way.
        */
-      const attempt = Effect.fnUntraced(function*(
+      const send = (
         id: ProfileId,
-        current: Ref.Ref<Option.Option<Sessions.Session>>,
-        connected: Ref.Ref<Option.Option<Connected>>
-      ) {
-        /** One `Connecting` counts from where it began, whatever its steps. */
-        const report: Sessions.Report = Effect.fnUntraced(function*(next) {
-          const before = yield* state(id)
-          const goesOn = next._tag === "Connecting" && before._tag === "Connecting"
-          yield* set(id, goesOn ? ConnectionState.cases.Connecting.make({ ...next, since: before.since }) : next)
-        })
-        const kept = yield* Ref.get(current)
-        const session = Option.isSome(kept) ? kept.value : yield* Effect.uninterruptibleMask((restore) =>
-          Effect.tap(
-            restore(Effect.flatMap(profiles.get(id), (profile) => sessions.open(profile, report))),
-            (session) => Ref.set(current, Option.some(session))
-          )
+        event: Lifecycle.Event
+      ): Effect.Effect<Option.Option<Fiber.Fiber<unknown, unknown>>> =>
+        Effect.gen(function*() {
+          const [next, commands] = step(yield* lifeOf(id), event, yield* moment)
+          yield* Ref.update(lives, HashMap.set(id, next))
+          yield* Effect.forEach(commands, (command) => obey(id, command), { discard: true })
+          return yield* FiberMap.get(works, id)
+        }).pipe(turn.withPermits(1), Effect.uninterruptible)
+
+      /** Closes the profile's session, if there is one. */
+      const drop = (id: ProfileId) =>
+        Ref.modify(held, (all) => [HashMap.get(all, id), HashMap.remove(all, id)]).pipe(
+          Effect.flatMap((one) => Option.isSome(one) ? one.value.session.close : Effect.void),
+          Effect.uninterruptible
         )
-        const found = yield* sessions.discover(session, report)
-        const published = yield* sessions.publish(session, found)
-        yield* Ref.set(connected, Option.some(published.state))
-        yield* set(id, published.state, { endpoint: published.endpoint, tunnel: session.tunnel })
-        return yield* sessions.watch(session, found, nudged(id))
+
+      /** What a work does, and the event that it ends with. */
+      const work = Effect.fnUntraced(function*(
+        id: ProfileId,
+        command: Lifecycle.Work
+      ): Effect.fn.Return<Lifecycle.Event, ConnectionError> {
+        const { ticket } = command
+        const report: Sessions.Report = (state) => Effect.asVoid(send(id, { _tag: "Progress", ticket, state }))
+        if (command._tag === "Close") {
+          yield* drop(id)
+          return { _tag: "Closed", ticket }
+        }
+        if (command._tag === "Open") {
+          yield* drop(id)
+          const profile = yield* profiles.get(id)
+          yield* Effect.uninterruptibleMask((restore) =>
+            Effect.flatMap(
+              restore(sessions.open(profile, report)),
+              (session) => Ref.update(held, HashMap.set(id, { session, found: Option.none() }))
+            )
+          )
+          return { _tag: "Opened", ticket }
+        }
+        if (command._tag === "Wait" && !command.keep) {
+          yield* drop(id)
+          yield* Effect.sleep(command.millis)
+          return { _tag: "Elapsed", ticket }
+        }
+        const { found, session } = Option.getOrThrow(yield* heldBy(id))
+        if (command._tag === "Wait") {
+          if (command.millis > 0) yield* sessions.withdraw(session)
+          yield* Effect.timeoutOption(session.tunnel.closed, command.millis)
+          return { _tag: "Elapsed", ticket }
+        }
+        if (command._tag === "Watch") {
+          return yield* sessions.watch(session, Option.getOrThrow(found).server)
+        }
+        const server = yield* sessions.discover(session, report)
+        const published = yield* sessions.publish(session, server)
+        const { credentials } = published.endpoint
+        if (Option.isSome(credentials)) yield* recorder(id).secret(credentials.value.password)
+        yield* Ref.update(held, HashMap.set(id, { session, found: Option.some({ server, published }) }))
+        return { _tag: "Found", ticket, connected: published.state }
       })
 
-      const closeSession = (current: Ref.Ref<Option.Option<Sessions.Session>>) =>
-        Effect.flatMap(
-          Ref.getAndSet(current, Option.none()),
-          (session) => Option.isSome(session) ? session.value.close : Effect.void
-        )
-
-      /** From connect to the final error; interruption is the disconnect. */
-      const life = Effect.fn("Connections.life")(function*(id: ProfileId, origin: "user" | "restore") {
-        const current = yield* Ref.make(Option.none<Sessions.Session>())
-        const connected = yield* Ref.make(Option.none<Connected>())
-        const outage = yield* Ref.make(Option.none<Outage>())
-
-        const once = Effect.gen(function*() {
-          const known = yield* Ref.get(connected)
-          const error = yield* Effect.flip(attempt(id, current, connected))
-          const now = yield* Clock.currentTimeMillis
-          const last = yield* Ref.get(connected)
-          const wasUp = last !== known && Option.isSome(last)
-          const before = yield* Ref.get(outage)
-          // What fails before anybody saw it work is for the person who asked to hear.
-          const mayRetry = origin === "restore" || Option.isSome(last)
-          if (!error.retryable || !mayRetry) return yield* error
-          if (error._tag === "TransportError") yield* closeSession(current)
-          const healthy = wasUp &&
-            now - DateTime.toEpochMillis(DateTime.makeUnsafe(last.value.since)) >=
-              Duration.toMillis(timing.healthyAfter)
-          const { attempt: tried, next } = Option.isSome(before) && !healthy
-            ? before.value
-            : { attempt: 0, next: yield* Schedule.toStep(reconnect) }
-          const step = yield* Effect.option(Pull.catchDone(next(now, error), () => Effect.fail("exhausted" as const)))
-          if (Option.isNone(step)) return yield* error
-          const [, delay] = step.value
-          yield* Ref.set(outage, Option.some({ attempt: tried + 1, next }))
-          const url = Option.map(yield* Ref.get(connected), ({ url }) => url)
-          yield* set(
-            id,
-            ConnectionState.cases.Reconnecting.make({
-              attempt: tried + 1,
-              nextAt: DateTime.formatIso(DateTime.makeUnsafe(now + Duration.toMillis(delay))),
-              error,
-              ...(Option.isSome(url) ? { url: url.value } : undefined)
-            })
-          )
-          yield* Effect.timeoutOption(nudged(id), delay)
-        })
-
-        return yield* Effect.forever(once).pipe(Effect.ensuring(closeSession(current)))
-      }, (effect, id) =>
-        effect.pipe(
-          Effect.catch((error) => set(id, ConnectionState.cases.Failed.make({ error }))),
+      /** Begins a work when the one before has ended, with all that it held. */
+      const begin = Effect.fnUntraced(function*(id: ProfileId, command: Lifecycle.Work) {
+        const before = yield* FiberMap.get(works, id)
+        const { ticket } = command
+        const doing = work(id, command).pipe(
+          Effect.catch((error) => Effect.succeed<Lifecycle.Event>({ _tag: "Lost", ticket, error })),
           // A bug of ours must not leave the profile "Connecting" for ever.
-          Effect.catchDefect((defect) =>
-            Effect.andThen(
-              Effect.logError("A connection died of a defect", defect),
-              set(id, ConnectionState.cases.Failed.make({ error: defectError(id, defect) }))
+          Effect.catchCause((cause) =>
+            Effect.as(
+              Effect.logError("A connection died of a defect", cause),
+              { _tag: "Broken", ticket, error: defectError(id, Cause.squash(cause)) } satisfies Lifecycle.Event
             )
           ),
-          Effect.onInterrupt(() => set(id, disconnected)),
+          Effect.flatMap((event) => send(id, event)),
           Effect.provideService(Recording, recorder(id))
-        ))
+        )
+        const ended = Option.isSome(before) ? Effect.uninterruptible(Fiber.await(before.value)) : Effect.void
+        yield* FiberMap.run(works, id, Effect.andThen(ended, doing))
+      })
+
+      const obey = (id: ProfileId, command: Lifecycle.Command): Effect.Effect<void> => {
+        switch (command._tag) {
+          case "Publish":
+            return Effect.andThen(
+              recorder(id).state(command.state),
+              SubscriptionRef.update(states, HashMap.set(id, command.state))
+            )
+          case "Remember":
+            // Nobody waits for a file; the end of the service does.
+            return Effect.asVoid(
+              FiberSet.run(writes, Effect.uninterruptible(localPorts.remember(id, command.localPort)))
+            )
+          case "Probe":
+            return Effect.flatMap(
+              heldBy(id),
+              (one) => Option.isSome(one) ? Effect.asVoid(Queue.offer(one.value.session.bell, undefined)) : Effect.void
+            )
+          default:
+            return begin(id, command)
+        }
+      }
+
+      const sendAll = (event: Lifecycle.Event) =>
+        Effect.flatMap(Ref.get(lives), (all) => Effect.forEach(HashMap.keys(all), (id) => send(id, event)))
 
       const connect = Effect.fn("Connections.connect")(
-        function*(id: ProfileId, options?: { readonly origin?: "user" | "restore" }) {
-          const running = yield* FiberMap.get(fibers, id)
-          if (Option.isSome(running)) {
-            if (!ending.has((yield* state(id))._tag)) {
-              yield* PubSub.publish(nudges, Option.some(id))
-              return
-            }
-            // Who saw its last state may be quicker than its fiber.
-            yield* Fiber.await(running.value)
-          }
-          const since = yield* Sessions.nowIso
-          yield* set(id, ConnectionState.cases.Connecting.make({ step: "starting", since }))
-          yield* FiberMap.run(fibers, id, life(id, options?.origin ?? "user"), { onlyIfMissing: true })
-        }
+        (id: ProfileId, options?: { readonly origin?: Lifecycle.Origin }) =>
+          Effect.asVoid(send(id, { _tag: "Connect", origin: options?.origin ?? "user" }))
       )
 
       const disconnect = Effect.fn("Connections.disconnect")(function*(id: ProfileId) {
-        if (yield* FiberMap.has(fibers, id)) {
-          yield* set(id, ConnectionState.cases.Disconnecting.make({}))
-          yield* FiberMap.remove(fibers, id)
-        } else {
-          yield* set(id, disconnected)
-        }
+        const closing = yield* send(id, { _tag: "Disconnect" })
+        if (Option.isSome(closing)) yield* Fiber.await(closing.value)
       })
+
+      const networkChanged = Effect.asVoid(sendAll({ _tag: "Nudge" }))
+
+      /** A machine that sleeps does not count the time, but its clock on the wall goes on. */
+      const wakeUps = Effect.gen(function*() {
+        const before = yield* Clock.currentTimeMillis
+        yield* Effect.sleep(timing.wakeUpInterval)
+        const passed = (yield* Clock.currentTimeMillis) - before
+        const slept = passed - Duration.toMillis(timing.wakeUpInterval) >= Duration.toMillis(timing.wakeUpJump)
+        if (slept) yield* networkChanged
+      }).pipe(Effect.forever)
+
+      yield* Effect.addFinalizer(() =>
+        Effect.gen(function*() {
+          const [over] = step(Lifecycle.initial, { _tag: "Shutdown" }, yield* moment)
+          yield* Ref.set(unborn, over)
+          const endings = yield* sendAll({ _tag: "Shutdown" })
+          yield* Effect.forEach(
+            endings,
+            (one) => Option.isSome(one) ? Fiber.await(one.value) : Effect.void,
+            { concurrency: "unbounded", discard: true }
+          )
+        })
+      )
+      yield* Effect.forkScoped(wakeUps)
 
       const settled = Effect.fn("Connections.settled")(function*(id: ProfileId) {
         const end = yield* SubscriptionRef.changes(states).pipe(
@@ -315,7 +334,7 @@ export class Connections extends Context.Service<Connections, {
           Stream.filter((next) => ["Connected", "Failed", "Disconnected"].includes(next._tag)),
           Stream.runHead
         )
-        const last = Option.getOrElse(end, () => disconnected)
+        const last = Option.getOrElse(end, () => Lifecycle.initial.shown)
         if (last._tag === "Connected") return last
         if (last._tag === "Failed") return yield* last.error
         return yield* new TransportError({
@@ -323,17 +342,26 @@ export class Connections extends Context.Service<Connections, {
         })
       })
 
+      /** What there is exactly while the state is `Connected`. */
+      const whileConnected = <A>(
+        id: ProfileId,
+        f: (held: Held, published: Sessions.Published) => A
+      ): Effect.Effect<Option.Option<A>> =>
+        Effect.zipWith(lifeOf(id), heldBy(id), (life, one) =>
+          life._tag === "Up"
+            ? Option.flatMap(one, (held) => Option.map(held.found, ({ published }) => f(held, published)))
+            : Option.none())
+
       return Connections.of({
         connect,
         disconnect,
-        retryNow: (id) => Effect.asVoid(PubSub.publish(nudges, Option.some(id))),
+        retryNow: (id) => Effect.asVoid(send(id, { _tag: "Retry" })),
         states: SubscriptionRef.changes(states),
-        state,
+        state: (id) => Effect.map(SubscriptionRef.get(states), (map) => stateIn(map, id)),
         settled,
-        endpoint: (id) =>
-          Effect.map(Ref.get(live), (all) => Option.map(HashMap.get(all, id), ({ endpoint }) => endpoint)),
-        tunnel: (id) => Effect.map(Ref.get(live), (all) => Option.map(HashMap.get(all, id), ({ tunnel }) => tunnel)),
-        networkChanged: Effect.asVoid(PubSub.publish(nudges, Option.none()))
+        endpoint: (id) => whileConnected(id, (_, { endpoint }) => endpoint),
+        tunnel: (id) => whileConnected(id, ({ session }) => session.tunnel),
+        networkChanged
       })
     })
   ).pipe(Layer.provideMerge(FlightRecorder.layer))

@@ -17,6 +17,7 @@ export const stateFileName = "ssh-state.json"
  */
 export class LocalPorts extends Context.Service<LocalPorts, {
   readonly recall: (id: ProfileId) => Effect.Effect<Option.Option<number>>
+  /** Touches the file only when it says something else. */
   readonly remember: (id: ProfileId, port: number) => Effect.Effect<void>
   readonly forget: (id: ProfileId) => Effect.Effect<void>
 }>()("@opencode-ai/ssh-tunnel/LocalPorts") {
@@ -95,8 +96,15 @@ const fromFile = Effect.fnUntraced(function*(path: string): Effect.fn.Return<
       )
     )
 
+  const portInFile = Effect.fnUntraced(function*(id: ProfileId) {
+    const state = decode(yield* forgive(file.read, Option.none()))
+    return Option.flatMap(state, (state) => portOf(state, id))
+  })
+
   const write = Effect.fnUntraced(function*(id: ProfileId, port: Option.Option<number>) {
     yield* Ref.update(here, HashMap.set(id, port))
+    // Reading needs no lock, and nearly always there is nothing to write.
+    if (Option.getOrUndefined(yield* portInFile(id)) === Option.getOrUndefined(port)) return
     const changed = file.modify((content) => {
       const state = Option.getOrUndefined(decode(content))
       if (state === undefined) return Effect.succeed([undefined, undefined] as const)
@@ -114,8 +122,7 @@ const fromFile = Effect.fnUntraced(function*(path: string): Effect.fn.Return<
     recall: Effect.fn("LocalPorts.recall")(function*(id: ProfileId) {
       const own = HashMap.get(yield* Ref.get(here), id)
       if (Option.isSome(own)) return own.value
-      const state = Option.flatMap(Option.some(yield* forgive(file.read, Option.none())), decode)
-      return Option.flatMap(state, (state) => portOf(state, id))
+      return yield* portInFile(id)
     }),
     remember: Effect.fn("LocalPorts.remember")((id: ProfileId, port: number) => write(id, Option.some(port))),
     forget: Effect.fn("LocalPorts.forget")((id: ProfileId) => write(id, Option.none()))

@@ -44,15 +44,21 @@ export interface Timings {
   readonly loginShell: Duration.Duration
   /** status, stop and log of the remote server. */
   readonly remoteControl: Duration.Duration
-  /** Between health probes of a live connection. */
+  /** Between health probes of a live connection. A probe's connection stays as the idle one whose end tells of the server's death. */
   readonly healthInterval: Duration.Duration
-  /** One health probe of a live connection. */
+  /** One health probe of a live connection. One without an answer is a slow server, two in a row are a hung one. */
   readonly healthTimeout: Duration.Duration
   /** Connected for so long, a connection counts as healthy, and its next loss as a new outage. */
   readonly healthyAfter: Duration.Duration
-  /** Between looks at the wall clock; a jump against the monotonic clock means that the machine slept. */
+  /** A lost connection is tried again at once, then after this long; each further wait is twice the one before, 20 % more or less. */
+  readonly retryAfter: Duration.Duration
+  /** No wait before an attempt is longer. */
+  readonly retryAtMost: Duration.Duration
+  /** For so long an outage is tried to be mended. A wake-up or a change of the network begins a new one. */
+  readonly retryFor: Duration.Duration
+  /** Between looks at the wall clock; when more time than this has passed meanwhile, the machine slept. */
   readonly wakeUpInterval: Duration.Duration
-  /** A jump of the wall clock that counts as sleep. */
+  /** So much more time than the interval counts as sleep; a busy machine is late too, and only costs a probe. */
   readonly wakeUpJump: Duration.Duration
   /** For a client of a page that we serve on loopback to send its request and take the answer. */
   readonly pageRequest: Duration.Duration
@@ -89,6 +95,9 @@ const defaults: Timings = {
   healthInterval: Duration.seconds(10),
   healthTimeout: Duration.seconds(5),
   healthyAfter: Duration.seconds(10),
+  retryAfter: Duration.millis(500),
+  retryAtMost: Duration.seconds(30),
+  retryFor: Duration.hours(3),
   wakeUpInterval: Duration.seconds(5),
   wakeUpJump: Duration.seconds(10),
   pageRequest: Duration.seconds(10),
@@ -105,18 +114,6 @@ export class Timing extends Context.Reference<Timings>("@opencode-ai/ssh-tunnel/
 }) {
   static readonly defaults: Timings = defaults
 }
-
-/**
- * When a lost connection is tried again: at once, then after 0.5 s doubling to
- * at most 30 s, each ±20 %, for 3 hours. Its life is one outage: a connection
- * that was healthy again starts a new one.
- */
-export const reconnect = Schedule.recurs(0).pipe(
-  Schedule.concat(
-    Schedule.min([Schedule.exponential("500 millis"), Schedule.spaced("30 seconds")]).pipe(Schedule.jittered)
-  ),
-  Schedule.upTo({ duration: "3 hours" })
-)
 
 /** Another local port when the chosen one was taken between choosing and binding. */
 export const localPortRace = Schedule.recurs(8)

@@ -1,393 +1,688 @@
-import { assert, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, HashMap, Layer, Option, Queue, Redacted, Ref, Stream } from "effect"
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Duration, Effect, Fiber, Layer, Option, Queue, Redacted, Ref, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { Bootstrap, RemoteServer } from "../src/Bootstrap.ts"
+import { BootstrapError, CommandRefused, NotOurs } from "../src/BootstrapError.ts"
 import { Connections } from "../src/Connections.ts"
 import type { ConnectionState } from "../src/ConnectionState.ts"
-import { Credentials } from "../src/Credentials.ts"
-import { CredentialStore } from "../src/CredentialStore.ts"
-import { Discovery, type FindOptions } from "../src/Discovery.ts"
-import { DiscoveryError, NothingListening, Unauthorized } from "../src/DiscoveryError.ts"
-import { LocalHost } from "../src/LocalHost.ts"
 import { LocalPorts } from "../src/LocalPorts.ts"
-import { LoopbackHttp } from "../src/LoopbackHttp.ts"
-import { Profile, ProfileId } from "../src/Profile.ts"
-import { ProfileRepo } from "../src/ProfileRepo.ts"
+import { MemoryTunnels } from "../src/MemoryTunnels.ts"
+import { ProfileId } from "../src/Profile.ts"
 import { Timing } from "../src/Schedules.ts"
-import { ServerInfo } from "../src/ServerInfo.ts"
-import { AuthenticationFailed, ConnectionLost, TransportError } from "../src/TransportError.ts"
-import { type Forward, type OpenTunnel, Tunnel } from "../src/Tunnel.ts"
+import { awaitState, id, lost, profile, record, refused, stored, world } from "./ConnectionsWorld.ts"
 
-const id = ProfileId.make("box")
-const target = { host: "box", options: [] }
-const profile = (fields: Partial<Profile> = {}) =>
-  new Profile({ id, name: "Box", host: "box", bootstrap: { enabled: false, lifetime: "persistent" }, ...fields })
-const info = new ServerInfo({ generation: "v1", version: "1.18.33", path: "/global/health", secured: true })
-const credentials = new Credentials({ username: "opencode", password: Redacted.make("random") })
+const bootstrapping = profile({ bootstrap: { enabled: true, lifetime: "persistent" } })
+const { healthInterval, healthTimeout, lastWords, retryFor, wakeUpInterval } = Timing.defaults
 
-const lost = new TransportError({ reason: new ConnectionLost({ target, detail: "test" }) })
-const refused = new TransportError({ reason: new AuthenticationFailed({ target, alsoAccepts: [] }) })
-const nothing = new DiscoveryError({ reason: new NothingListening({ remotePort: 4096 }) })
+/** Long enough for a request of the world, and for nothing else. */
+const aMoment = TestClock.adjust("2 millis")
 
-/** A world in which every part does what the test says. */
-const world = Effect.gen(function*() {
-  /** What opening a tunnel gives, one entry an attempt; succeeds when there is none. */
-  const openings = yield* Queue.unbounded<TransportError>()
-  const opened = yield* Ref.make(0)
-  const open = yield* Ref.make(0)
-  const forwards = yield* Ref.make<ReadonlyArray<string>>([])
-  const closed = yield* Ref.make(yield* Deferred.make<never, TransportError>())
-  const serverGone = yield* Ref.make(yield* Deferred.make<void>())
-  const find = yield* Ref.make<(options: FindOptions) => Effect.Effect<ServerInfo, DiscoveryError>>(() =>
-    Effect.succeed(info)
-  )
-  const ensured = yield* Ref.make<ReadonlyArray<string>>([])
-
-  const tunnel = Effect.gen(function*() {
-    const next = yield* Queue.poll(openings)
-    yield* Ref.update(opened, (n) => n + 1)
-    if (Option.isSome(next)) return yield* next.value
-    yield* Effect.acquireRelease(Ref.update(open, (n) => n + 1), () => Ref.update(open, (n) => n - 1))
-    const end = yield* Ref.get(closed)
-    const it: OpenTunnel = {
-      strategy: "master",
-      forward: (remotePort, choice) =>
-        Effect.gen(function*() {
-          const localPort = choice !== undefined && choice._tag !== "Any" ? choice.port : 50_000
-          yield* Ref.update(forwards, (all) => [...all, `+${localPort}:${remotePort}`])
-          return {
-            localPort,
-            remotePort,
-            rejections: Stream.never,
-            cancel: Ref.update(forwards, (all) => [...all, `-${localPort}:${remotePort}`])
-          } satisfies Forward
-        }),
-      exec: () => Effect.die("no command in this test"),
-      capabilities: Effect.succeed({ sessions: "allowed" }),
-      closed: Deferred.await(end),
-      stderr: Effect.succeed("")
-    }
-    return it
-  })
-
-  const layer = Connections.layerNoDeps.pipe(
-    Layer.provide(Layer.mergeAll(
-      Tunnel.layerMock({ open: () => tunnel }),
-      Discovery.layerMock({ find: (options) => Effect.flatMap(Ref.get(find), (find) => find(options)) }),
-      Bootstrap.layerMock({
-        ensure: (_, { mode, port }) =>
-          Ref.update(ensured, (all) => [...all, `${mode} ${port ?? "any"}`]).pipe(
-            Effect.as(Option.some(
-              new RemoteServer({
-                port: 4999,
-                pid: 7,
-                version: "1.18.33",
-                credentials,
-                origin: "started",
-                owner: "ours",
-                lifetime: "persistent"
-              })
-            ))
-          )
-      }),
-      LoopbackHttp.layerMock({
-        get: () => Effect.succeed({ status: 200, headers: {}, body: "", truncated: false }),
-        hold: () =>
-          Effect.map(Ref.get(serverGone), (gone) => ({
-            response: { status: 200, headers: {}, body: "", truncated: false },
-            closed: Deferred.await(gone)
-          }))
-      }),
-      CredentialStore.layerMemory(),
-      LocalPorts.layerMemory(),
-      LocalHost.layerMock()
-    ))
-  )
-  const dieOf = (error: TransportError) =>
-    Effect.gen(function*() {
-      const old = yield* Ref.getAndSet(closed, yield* Deferred.make<never, TransportError>())
-      yield* Deferred.fail(old, error)
-    })
-  const serverDies = Effect.gen(function*() {
-    const old = yield* Ref.getAndSet(serverGone, yield* Deferred.make<void>())
-    yield* Deferred.succeed(old, undefined)
-  })
-  return { openings, opened, open, forwards, find, ensured, layer, dieOf, serverDies }
+/** Connected, and the first probe answered. */
+const connect = Effect.gen(function*() {
+  const connections = yield* Connections
+  yield* connections.connect(id)
+  const connected = yield* connections.settled(id)
+  yield* aMoment
+  return { connections, connected }
 })
 
-const withProfile = (one: Profile) => Layer.provide(ProfileRepo.layerMemory([one]))
-
-const awaitState = <Tag extends ConnectionState["_tag"]>(connections: Connections["Service"], tag: Tag) =>
-  connections.states.pipe(
-    Stream.map((states) => Option.getOrUndefined(HashMap.get(states, id))),
-    Stream.filter((state): state is Extract<ConnectionState, { _tag: Tag }> => state?._tag === tag),
-    Stream.runHead,
-    Effect.map(Option.getOrThrow)
-  )
-
-it.effect("connects, publishes an endpoint, and disconnects", () =>
-  Effect.gen(function*() {
-    const { layer, open, opened } = yield* world
-    yield* Effect.gen(function*() {
-      const connections = yield* Connections
-      const seen = yield* Effect.forkChild(
-        connections.states.pipe(
-          Stream.map((states) => Option.getOrUndefined(HashMap.get(states, id))?._tag ?? "none"),
-          Stream.takeUntil((tag) => tag === "Disconnected"),
-          Stream.runCollect
-        ),
-        { startImmediately: true }
-      )
-      yield* connections.connect(id)
-      yield* connections.connect(id)
-      const state = yield* connections.settled(id)
-      assert.strictEqual(state.url, "http://127.0.0.1:50000")
-      assert.strictEqual(state.remotePort, 4096)
-      assert.strictEqual(state.bootstrapped, false)
-      assert.isTrue(Option.isSome(yield* connections.endpoint(id)))
-      assert.strictEqual(Option.getOrThrow(yield* connections.tunnel(id)).strategy, "master")
-      yield* connections.disconnect(id)
-      assert.isTrue(Option.isNone(yield* connections.endpoint(id)))
-      assert.isTrue(Option.isNone(yield* connections.tunnel(id)))
-      assert.deepStrictEqual([...(yield* Fiber.join(seen))], [
-        "none",
-        "Connecting",
-        "Discovering",
-        "Connected",
-        "Disconnecting",
-        "Disconnected"
-      ])
-    }).pipe(Effect.provide(layer.pipe(withProfile(profile()))))
-    assert.strictEqual(yield* Ref.get(opened), 1)
-    assert.strictEqual(yield* Ref.get(open), 0)
-  }))
-
-it.effect("the first error of a user's connect is Failed, at once and for good", () =>
-  Effect.gen(function*() {
-    const { layer, openings, opened } = yield* world
-    yield* Queue.offer(openings, lost)
-    yield* Effect.gen(function*() {
-      const connections = yield* Connections
-      yield* connections.connect(id)
-      const error = yield* Effect.flip(connections.settled(id))
-      assert.strictEqual(error.reason._tag, "ConnectionLost")
-      yield* TestClock.adjust("4 hours")
+describe("connecting", () => {
+  it.effect("connects, publishes an endpoint, and disconnects", () =>
+    Effect.gen(function*() {
+      const { layerWith, open, opened } = yield* world
+      yield* Effect.gen(function*() {
+        const connections = yield* Connections
+        const seen = yield* record(connections)
+        yield* connections.connect(id)
+        yield* connections.connect(id)
+        const state = yield* connections.settled(id)
+        assert.strictEqual(state.url, "http://127.0.0.1:50000")
+        assert.strictEqual(state.remotePort, 4096)
+        assert.strictEqual(state.bootstrapped, false)
+        assert.isUndefined(state.movedFrom)
+        assert.isTrue(Option.isSome(yield* connections.endpoint(id)))
+        assert.strictEqual(Option.getOrThrow(yield* connections.tunnel(id)).strategy, "master")
+        yield* connections.disconnect(id)
+        assert.isTrue(Option.isNone(yield* connections.endpoint(id)))
+        assert.isTrue(Option.isNone(yield* connections.tunnel(id)))
+        assert.strictEqual(yield* Ref.get(open), 0)
+        yield* Effect.yieldNow
+        assert.deepStrictEqual(yield* Ref.get(seen), [
+          "Connecting",
+          "Discovering",
+          "Connected",
+          "Disconnecting",
+          "Disconnected"
+        ])
+      }).pipe(Effect.scoped, Effect.provide(layerWith(profile())))
       assert.strictEqual(yield* Ref.get(opened), 1)
-      assert.strictEqual((yield* connections.state(id))._tag, "Failed")
-    }).pipe(Effect.provide(layer.pipe(withProfile(profile()))))
-  }))
+    }))
 
-it.effect("a restore waits for better times, but not after a refusal", () =>
-  Effect.gen(function*() {
-    const { layer, openings, opened } = yield* world
-    yield* Queue.offerAll(openings, [lost, lost, refused])
-    yield* Effect.gen(function*() {
-      const connections = yield* Connections
-      yield* connections.connect(id, { origin: "restore" })
-      yield* awaitState(connections, "Reconnecting")
-      yield* TestClock.adjust("10 seconds")
-      const { error } = yield* awaitState(connections, "Failed")
-      assert.strictEqual(error.reason._tag, "AuthenticationFailed")
-      assert.strictEqual(yield* Ref.get(opened), 3)
-    }).pipe(Effect.provide(layer.pipe(withProfile(profile()))))
-  }))
+  it.effect("the first error of a user's connect is Failed, at once and for good", () =>
+    Effect.gen(function*() {
+      const { layerWith, opened, openings } = yield* world
+      yield* Queue.offer(openings, lost)
+      yield* Effect.gen(function*() {
+        const connections = yield* Connections
+        yield* connections.connect(id)
+        const error = yield* Effect.flip(connections.settled(id))
+        assert.strictEqual(error.reason._tag, "ConnectionLost")
+        yield* TestClock.adjust("4 hours")
+        assert.strictEqual(yield* Ref.get(opened), 1)
+        assert.strictEqual((yield* connections.state(id))._tag, "Failed")
+      }).pipe(Effect.provide(layerWith(profile())))
+    }))
 
-it.effect("a lost connection comes back by itself under the same URL", () =>
-  Effect.gen(function*() {
-    const { dieOf, layer, open, openings, opened } = yield* world
-    yield* Effect.gen(function*() {
-      const connections = yield* Connections
-      yield* connections.connect(id)
-      const before = yield* connections.settled(id)
-      yield* TestClock.adjust("1 minute")
-      yield* Queue.offerAll(openings, [lost, lost])
-      yield* dieOf(lost)
-      const waiting = yield* awaitState(connections, "Reconnecting")
-      assert.strictEqual(waiting.attempt, 1)
-      assert.strictEqual(waiting.url, before.url)
-      assert.isTrue(Option.isNone(yield* connections.endpoint(id)))
-      yield* TestClock.adjust("10 seconds")
-      const after = yield* awaitState(connections, "Connected")
-      assert.strictEqual(after.url, before.url)
-      assert.strictEqual(yield* Ref.get(opened), 4)
-      assert.strictEqual(yield* Ref.get(open), 1)
-    }).pipe(Effect.provide(layer.pipe(withProfile(profile()))))
-    assert.strictEqual(yield* Ref.get(open), 0)
-  }))
+  it.effect("a restore waits for better times, but not after a refusal", () =>
+    Effect.gen(function*() {
+      const { layerWith, opened, openings } = yield* world
+      yield* Queue.offerAll(openings, [lost, lost, refused])
+      yield* Effect.gen(function*() {
+        const connections = yield* Connections
+        yield* connections.connect(id, { origin: "restore" })
+        yield* awaitState(connections, "Reconnecting")
+        yield* TestClock.adjust("10 seconds")
+        const { error } = yield* awaitState(connections, "Failed")
+        assert.strictEqual(error.reason._tag, "AuthenticationFailed")
+        yield* TestClock.adjust("4 hours")
+        assert.strictEqual(yield* Ref.get(opened), 3)
+      }).pipe(Effect.provide(layerWith(profile())))
+    }))
 
-it.effect("retryNow skips the wait, disconnect ends it", () =>
-  Effect.gen(function*() {
-    const { dieOf, layer, openings, opened } = yield* world
-    yield* Effect.gen(function*() {
-      const connections = yield* Connections
-      yield* connections.connect(id)
-      yield* connections.settled(id)
-      yield* Queue.offerAll(openings, [lost, lost, lost, lost, lost, lost, lost, lost])
-      yield* dieOf(lost)
-      yield* TestClock.adjust("20 seconds")
-      const waiting = yield* awaitState(connections, "Reconnecting")
-      const before = yield* Ref.get(opened)
-      yield* connections.retryNow(id)
-      yield* connections.states.pipe(
-        Stream.map((states) => Option.getOrUndefined(HashMap.get(states, id))),
-        Stream.filter((state) => state?._tag === "Reconnecting" && state.attempt > waiting.attempt),
-        Stream.runHead
+  it.effect("connect while the last connection is being ended follows it", () =>
+    Effect.gen(function*() {
+      const { layerWith, open, opened } = yield* world
+      yield* Effect.gen(function*() {
+        const { connections } = yield* connect
+        const ending = yield* Effect.forkChild(connections.disconnect(id), { startImmediately: true })
+        yield* connections.connect(id)
+        yield* connections.settled(id)
+        yield* Fiber.join(ending)
+        assert.deepStrictEqual([yield* Ref.get(opened), yield* Ref.get(open)], [2, 1])
+      }).pipe(Effect.provide(layerWith(profile())))
+    }))
+
+  it.effect("a defect ends as Failed, and the session is closed", () =>
+    Effect.gen(function*() {
+      const { layerWith, open } = yield* world
+      yield* Effect.gen(function*() {
+        const connections = yield* Connections
+        yield* connections.connect(id)
+        const error = yield* Effect.flip(connections.settled(id))
+        assert.include(error.message, "a bug")
+        assert.strictEqual(yield* Ref.get(open), 0)
+        yield* connections.disconnect(id)
+        assert.strictEqual((yield* connections.state(id))._tag, "Disconnected")
+      }).pipe(
+        Effect.provide(layerWith(profile(), {
+          localPorts: Layer.mock(LocalPorts, { recall: () => Effect.die(new Error("a bug")) })
+        }))
       )
-      assert.strictEqual(yield* Ref.get(opened), before + 1)
-      yield* connections.disconnect(id)
-      yield* TestClock.adjust("4 hours")
-      assert.strictEqual((yield* connections.state(id))._tag, "Disconnected")
-      assert.strictEqual(yield* Ref.get(opened), before + 1)
-    }).pipe(Effect.provide(layer.pipe(withProfile(profile()))))
-  }))
+    }))
 
-it.effect("it gives up after three hours of one outage", () =>
-  Effect.gen(function*() {
-    const { dieOf, layer, openings } = yield* world
-    yield* Effect.gen(function*() {
-      const connections = yield* Connections
+  it.effect("an unknown profile is a typed failure of its state", () =>
+    Effect.gen(function*() {
+      const { layerWith } = yield* world
+      yield* Effect.gen(function*() {
+        const connections = yield* Connections
+        const other = ProfileId.make("other")
+        yield* connections.connect(other)
+        const error = yield* Effect.flip(connections.settled(other))
+        assert.strictEqual(error.reason._tag, "ProfileNotFound")
+      }).pipe(Effect.provide(layerWith(profile())))
+    }))
+
+  it.effect("when the service ends everything is closed, and nothing is published or begun after that", () =>
+    Effect.gen(function*() {
+      const { layerWith, open, opened } = yield* world
+      const scope = yield* Scope.make()
+      const connections = yield* Layer.build(layerWith(profile())).pipe(
+        Effect.flatMap((context) => Effect.provide(Connections, context)),
+        Scope.provide(scope)
+      )
       yield* connections.connect(id)
       yield* connections.settled(id)
-      yield* Queue.offerAll(openings, Array.from({ length: 2000 }, () => lost))
-      yield* dieOf(lost)
-      yield* TestClock.adjust("179 minutes")
-      assert.notStrictEqual((yield* connections.state(id))._tag, "Failed")
-      yield* TestClock.adjust("2 minutes")
-      assert.strictEqual((yield* connections.state(id))._tag, "Failed")
-    }).pipe(Effect.provide(layer.pipe(withProfile(profile()))))
-  }))
+      yield* Effect.gen(function*() {
+        const seen = yield* record(connections)
+        yield* Scope.close(scope, yield* Effect.exit(Effect.void))
+        yield* connections.connect(id)
+        yield* connections.connect(ProfileId.make("another"))
+        yield* connections.networkChanged
+        yield* TestClock.adjust("1 hour")
+        assert.deepStrictEqual(yield* Ref.get(seen), ["Connected", "Disconnected"])
+        assert.strictEqual((yield* connections.state(ProfileId.make("another")))._tag, "Disconnected")
+      }).pipe(Effect.scoped)
+      assert.deepStrictEqual([yield* Ref.get(opened), yield* Ref.get(open)], [1, 0])
+    }))
+})
 
-it.effect("bootstrap starts a server, and the forward follows it", () =>
-  Effect.gen(function*() {
-    const { ensured, find, forwards, layer } = yield* world
-    yield* Ref.set(find, ({ credentials, forward }) =>
-      forward.remotePort === 4999 && credentials !== undefined ? Effect.succeed(info) : Effect.fail(nothing))
-    yield* Effect.gen(function*() {
-      const connections = yield* Connections
-      yield* connections.connect(id)
-      const state = yield* connections.settled(id)
-      assert.strictEqual(state.remotePort, 4999)
-      assert.strictEqual(state.localPort, 50_000)
-      assert.strictEqual(state.bootstrapped, "started")
-      assert.deepStrictEqual(yield* Ref.get(forwards), ["+50000:4096", "-50000:4096", "+50000:4999"])
-      assert.deepStrictEqual(yield* Ref.get(ensured), ["ensure any"])
-      const endpoint = Option.getOrThrow(yield* connections.endpoint(id))
-      assert.strictEqual(Redacted.value(Option.getOrThrow(endpoint.credentials).password), "random")
-    }).pipe(
-      Effect.provide(layer.pipe(withProfile(profile({ bootstrap: { enabled: true, lifetime: "persistent" } }))))
-    )
-  }))
+describe("trying again", () => {
+  it.effect("a lost connection comes back by itself under the same URL", () =>
+    Effect.gen(function*() {
+      const { layerWith, open, opened, openings, sshDies } = yield* world
+      yield* Effect.gen(function*() {
+        const { connected, connections } = yield* connect
+        const seen = yield* record(connections)
+        yield* TestClock.adjust("1 minute")
+        yield* Queue.offerAll(openings, [lost, lost])
+        yield* sshDies
+        const waiting = yield* awaitState(connections, "Reconnecting", ({ attempt }) => attempt === 2)
+        assert.strictEqual(waiting.url, connected.url)
+        assert.isTrue(Option.isNone(yield* connections.endpoint(id)))
+        assert.isTrue(Option.isNone(yield* connections.tunnel(id)))
+        yield* TestClock.adjust("10 seconds")
+        const after = yield* awaitState(connections, "Connected")
+        assert.strictEqual(after.url, connected.url)
+        assert.deepStrictEqual([yield* Ref.get(opened), yield* Ref.get(open)], [4, 1])
+        assert.deepStrictEqual(yield* Ref.get(seen), [
+          "Connected",
+          "Reconnecting 1 ConnectionLost",
+          "Connecting",
+          "Reconnecting 2 ConnectionLost",
+          "Connecting",
+          "Reconnecting 3 ConnectionLost",
+          "Connecting",
+          "Discovering",
+          "Connected"
+        ])
+      }).pipe(Effect.scoped, Effect.provide(layerWith(profile())))
+      assert.strictEqual(yield* Ref.get(open), 0)
+    }))
 
-it.effect("beside a server that wants a password, bootstrap only looks", () =>
-  Effect.gen(function*() {
-    const { ensured, find, layer } = yield* world
-    yield* Ref.set(find, ({ credentials }) =>
-      credentials === undefined
-        ? Effect.fail(
-          new DiscoveryError({ reason: new Unauthorized({ remotePort: 4096, credentials: "none" }) })
+  it.effect("retryNow skips the wait, disconnect ends it", () =>
+    Effect.gen(function*() {
+      const { layerWith, opened, openings, sshDies } = yield* world
+      yield* Effect.gen(function*() {
+        const { connections } = yield* connect
+        yield* Queue.offerAll(openings, Array.from({ length: 20 }, () => lost))
+        yield* sshDies
+        yield* TestClock.adjust("20 seconds")
+        const waiting = yield* awaitState(connections, "Reconnecting")
+        const before = yield* Ref.get(opened)
+        yield* connections.retryNow(id)
+        yield* awaitState(connections, "Reconnecting", ({ attempt }) => attempt === waiting.attempt + 1)
+        assert.strictEqual(yield* Ref.get(opened), before + 1)
+        yield* connections.disconnect(id)
+        yield* connections.retryNow(id)
+        yield* connections.networkChanged
+        yield* TestClock.adjust("4 hours")
+        assert.strictEqual((yield* connections.state(id))._tag, "Disconnected")
+        assert.strictEqual(yield* Ref.get(opened), before + 1)
+      }).pipe(Effect.provide(layerWith(profile())))
+    }))
+
+  it.effect("a night without network: it gives up after three hours of trying, and stays so for the other seven", () =>
+    Effect.gen(function*() {
+      const { layerWith, opened, openings, sshDies } = yield* world
+      yield* Effect.gen(function*() {
+        const { connections } = yield* connect
+        yield* Queue.offerAll(openings, Array.from({ length: 2000 }, () => lost))
+        yield* sshDies
+        yield* TestClock.adjust("179 minutes")
+        const trying = yield* connections.state(id)
+        assert.strictEqual(trying._tag, "Reconnecting")
+        yield* TestClock.adjust("2 minutes")
+        assert.strictEqual((yield* connections.state(id))._tag, "Failed")
+        const tried = yield* Ref.get(opened)
+        // The cap of 30 s, and jitter.
+        assert.isAbove(tried, (3 * 3600) / 30)
+        assert.isBelow(tried, (3 * 3600) / 19)
+        yield* TestClock.adjust("7 hours")
+        yield* connections.networkChanged
+        yield* TestClock.adjust("1 minute")
+        assert.strictEqual(yield* Ref.get(opened), tried)
+        assert.strictEqual((yield* connections.state(id))._tag, "Failed")
+      }).pipe(Effect.provide(layerWith(profile())))
+    }))
+
+  it.effect("a server that dies behind a living tunnel costs no new ssh, and leaves no listener meanwhile", () =>
+    Effect.gen(function*() {
+      const { forwards, layerWith, opened, serve, serverDies } = yield* world
+      yield* Effect.gen(function*() {
+        const { connected, connections } = yield* connect
+        const seen = yield* record(connections)
+        yield* serverDies()
+        yield* aMoment
+        yield* awaitState(connections, "Reconnecting", ({ attempt }) => attempt === 2)
+        // Requests are refused while nobody could answer them.
+        assert.deepStrictEqual(yield* Ref.get(forwards), ["+50000:4096", "-50000:4096"])
+        yield* serve(4096, { state: "up", version: "1.19.0" })
+        yield* TestClock.adjust("10 seconds")
+        const after = yield* awaitState(connections, "Connected")
+        assert.deepStrictEqual([after.url, after.serverVersion], [connected.url, "1.19.0"])
+        assert.strictEqual(yield* Ref.get(opened), 1)
+        assert.deepStrictEqual(yield* Ref.get(seen), [
+          "Connected",
+          "Reconnecting 1 NothingListening",
+          "Discovering",
+          "Reconnecting 2 NothingListening",
+          "Discovering",
+          "Connected"
+        ])
+      }).pipe(Effect.scoped, Effect.provide(layerWith(profile())))
+    }))
+
+  it.effect("ssh that ends while only the server is waited for is noticed, and made anew", () =>
+    Effect.gen(function*() {
+      const { layerWith, open, opened, serve, serverDies, sshDies } = yield* world
+      yield* Effect.gen(function*() {
+        const { connections } = yield* connect
+        yield* serverDies()
+        yield* TestClock.adjust("1 minute")
+        yield* awaitState(connections, "Reconnecting", ({ error }) => error._tag === "DiscoveryError")
+        yield* sshDies
+        yield* awaitState(connections, "Reconnecting", ({ error }) => error._tag === "TransportError")
+        assert.strictEqual(yield* Ref.get(open), 0)
+        yield* serve(4096, { state: "up" })
+        yield* TestClock.adjust("30 seconds")
+        yield* awaitState(connections, "Connected")
+        assert.strictEqual(yield* Ref.get(opened), 2)
+      }).pipe(Effect.provide(layerWith(profile())))
+    }))
+})
+
+describe("the local port", () => {
+  it.effect("a stranger who took it while we were away: another one, and the state says which it was", () =>
+    Effect.gen(function*() {
+      const { layerWith, sshDies, strangers } = yield* world
+      yield* Effect.gen(function*() {
+        const { connected, connections } = yield* connect
+        assert.strictEqual(connected.localPort, 50_000)
+        yield* Ref.set(strangers, [50_000])
+        yield* TestClock.adjust("1 minute")
+        yield* sshDies
+        const moved = yield* awaitState(connections, "Connected", ({ localPort }) => localPort !== 50_000)
+        assert.deepStrictEqual([moved.movedFrom, moved.localPort], [50_000, 50_001])
+        // The new one is the one to keep, even when the old one is free again.
+        yield* Ref.set(strangers, [])
+        yield* TestClock.adjust("1 minute")
+        yield* sshDies
+        const kept = yield* awaitState(connections, "Connected", ({ movedFrom }) => movedFrom === undefined)
+        assert.strictEqual(kept.localPort, 50_001)
+      }).pipe(Effect.provide(layerWith(profile())))
+    }))
+
+  it.effect("also when only the server was away", () =>
+    Effect.gen(function*() {
+      const { layerWith, opened, serve, serverDies, strangers } = yield* world
+      yield* Effect.gen(function*() {
+        const { connections } = yield* connect
+        yield* serverDies()
+        yield* aMoment
+        yield* awaitState(connections, "Reconnecting", ({ attempt }) => attempt === 2)
+        yield* Ref.set(strangers, [50_000])
+        yield* serve(4096, { state: "up" })
+        yield* TestClock.adjust("10 seconds")
+        const moved = yield* awaitState(connections, "Connected")
+        assert.strictEqual(moved.movedFrom, 50_000)
+        assert.notStrictEqual(moved.localPort, 50_000)
+        assert.strictEqual(yield* Ref.get(opened), 1)
+      }).pipe(Effect.provide(layerWith(profile())))
+    }))
+
+  it.effect("is remembered after Connected: a file that takes its time delays nobody, and is not lost", () =>
+    Effect.gen(function*() {
+      const { layerWith, open } = yield* world
+      const gate = yield* Deferred.make<void>()
+      const written = yield* Ref.make<ReadonlyArray<number>>([])
+      const slow = Layer.mock(LocalPorts, {
+        recall: () => Effect.succeedNone,
+        remember: (_, port) => Effect.andThen(Deferred.await(gate), Ref.update(written, (all) => [...all, port]))
+      })
+      yield* Effect.gen(function*() {
+        const { connections } = yield* connect
+        yield* connections.disconnect(id)
+        assert.deepStrictEqual([yield* Ref.get(written), yield* Ref.get(open)], [[], 0])
+        yield* Effect.forkChild(Effect.delay(Deferred.succeed(gate, undefined), "1 second"))
+        yield* Effect.forkChild(TestClock.adjust("1 second"))
+      }).pipe(Effect.provide(layerWith(profile(), { localPorts: slow })))
+      // The service has ended, and not before it was written.
+      assert.deepStrictEqual(yield* Ref.get(written), [50_000])
+    }))
+})
+
+describe("liveness", () => {
+  it.effect("one probe each interval, never with a password", () =>
+    Effect.gen(function*() {
+      const { asked, layerWith, probes, probing, serve } = yield* world
+      yield* serve(4096, { state: "up", password: stored })
+      yield* Effect.gen(function*() {
+        yield* connect
+        yield* Ref.set(asked, [])
+        const before = yield* Ref.get(probes)
+        yield* TestClock.adjust(Duration.times(healthInterval, 10.5))
+        assert.strictEqual((yield* Ref.get(probes)) - before, 10)
+        assert.deepStrictEqual(new Set(yield* Ref.get(asked)), new Set(["probe on 4096 with nothing"]))
+        assert.strictEqual((yield* Ref.get(probing)).most, 1)
+      }).pipe(Effect.provide(layerWith(profile(), { credentials: stored })))
+    }))
+
+  it.effect("a server that hangs: two probes without an answer, and ssh is kept", () =>
+    Effect.gen(function*() {
+      const { layerWith, opened, serve } = yield* world
+      yield* Effect.gen(function*() {
+        const { connections } = yield* connect
+        const seen = yield* record(connections)
+        yield* serve(4096, { state: "hung" })
+        yield* TestClock.adjust(Duration.sum(healthInterval, healthTimeout))
+        assert.deepStrictEqual(yield* Ref.get(seen), ["Connected"])
+        yield* TestClock.adjust(Duration.sum(healthTimeout, lastWords))
+        yield* serve(4096, { state: "up" })
+        yield* TestClock.adjust("1 minute")
+        const words = yield* Ref.get(seen)
+        assert.deepStrictEqual(words.slice(0, 2), ["Connected", "Reconnecting 1 NoAnswer"])
+        assert.strictEqual(words.at(-1), "Connected")
+        assert.strictEqual(yield* Ref.get(opened), 1)
+      }).pipe(Effect.scoped, Effect.provide(layerWith(profile())))
+    }))
+
+  it.effect("one missed probe of a server that is only slow does not end anything", () =>
+    Effect.gen(function*() {
+      const { layerWith, serve } = yield* world
+      yield* Effect.gen(function*() {
+        const { connections } = yield* connect
+        const seen = yield* record(connections)
+        for (let round = 0; round < 3; round++) {
+          yield* serve(4096, { state: "hung" })
+          yield* TestClock.adjust(Duration.sum(healthInterval, Duration.seconds(2)))
+          yield* serve(4096, { state: "up" })
+          yield* TestClock.adjust(Duration.subtract(healthTimeout, Duration.seconds(2)))
+          yield* aMoment
+        }
+        assert.deepStrictEqual(yield* Ref.get(seen), ["Connected"])
+      }).pipe(Effect.scoped, Effect.provide(layerWith(profile())))
+    }))
+
+  it.effect("an idle connection that a living server closes is a question, and not asked again and again", () =>
+    Effect.gen(function*() {
+      const { asked, closeIdle, layerWith, probes, probing } = yield* world
+      yield* Effect.gen(function*() {
+        const { connections } = yield* connect
+        const seen = yield* record(connections)
+        yield* Ref.set(asked, [])
+        yield* closeIdle
+        yield* aMoment
+        assert.deepStrictEqual(yield* Ref.get(asked), ["discovery on 4096 with nothing", "probe on 4096 with nothing"])
+        // One that keeps none: the probe's own connection is closed as well.
+        const before = yield* Ref.get(probes)
+        yield* Effect.forever(Effect.andThen(closeIdle, Effect.sleep("3 millis"))).pipe(Effect.forkScoped)
+        yield* TestClock.adjust(Duration.times(healthInterval, 10))
+        assert.isBelow((yield* Ref.get(probes)) - before, 25)
+        assert.strictEqual((yield* Ref.get(probing)).most, 1)
+        assert.deepStrictEqual(yield* Ref.get(seen), ["Connected"])
+      }).pipe(Effect.scoped, Effect.provide(layerWith(profile())))
+    }))
+
+  it.effect("nudge, interval and end of the idle connection at the same time are one probe", () =>
+    Effect.gen(function*() {
+      const { closeIdle, layerWith, probes, probing } = yield* world
+      yield* Effect.gen(function*() {
+        const { connections } = yield* connect
+        const before = yield* Ref.get(probes)
+        yield* Effect.all([
+          connections.networkChanged,
+          connections.networkChanged,
+          connections.connect(id),
+          closeIdle
+        ], { concurrency: "unbounded" })
+        yield* aMoment
+        assert.strictEqual((yield* Ref.get(probing)).most, 1)
+        assert.isAtMost((yield* Ref.get(probes)) - before, 2)
+        assert.strictEqual((yield* connections.state(id))._tag, "Connected")
+      }).pipe(Effect.provide(layerWith(profile())))
+    }))
+})
+
+describe("waking up", () => {
+  it.effect("a connection that lived through the sleep is asked at once, and kept", () =>
+    Effect.gen(function*() {
+      const { layerWith, opened, probes, sleep, withClocks } = yield* world
+      yield* withClocks(
+        Effect.gen(function*() {
+          const { connections } = yield* connect
+          const seen = yield* record(connections)
+          const before = yield* Ref.get(probes)
+          yield* sleep(8 * 3_600_000)
+          yield* TestClock.adjust(wakeUpInterval)
+          yield* aMoment
+          assert.strictEqual((yield* Ref.get(probes)) - before, 1)
+          // And an hour without sleep asks nobody out of turn.
+          yield* TestClock.adjust("1 hour")
+          assert.isAtMost((yield* Ref.get(probes)) - before, 361)
+          assert.deepStrictEqual(yield* Ref.get(seen), ["Connected"])
+          assert.strictEqual(yield* Ref.get(opened), 1)
+        }).pipe(Effect.scoped, Effect.provide(layerWith(profile())))
+      )
+    }))
+
+  it.effect("one through which nothing comes any more is dropped, and made anew", () =>
+    Effect.gen(function*() {
+      const { layerWith, opened, serve, sleep, withClocks } = yield* world
+      yield* withClocks(
+        Effect.gen(function*() {
+          const { connections } = yield* connect
+          const seen = yield* record(connections)
+          yield* serve(4096, { state: "hung" })
+          yield* sleep(60_000)
+          yield* TestClock.adjust(wakeUpInterval)
+          assert.deepStrictEqual(yield* Ref.get(seen), ["Connected"])
+          yield* TestClock.adjust(healthTimeout)
+          assert.deepStrictEqual(yield* Ref.get(seen), ["Connected"])
+          yield* TestClock.adjust(Duration.subtract(healthTimeout, Duration.millis(4)))
+          yield* serve(4096, { state: "up" })
+          yield* Effect.andThen(aMoment, aMoment)
+          assert.deepStrictEqual(yield* Ref.get(seen), [
+            "Connected",
+            "Reconnecting 1 ConnectionLost",
+            "Connecting",
+            "Discovering",
+            "Connected"
+          ])
+          assert.strictEqual(yield* Ref.get(opened), 2)
+        }).pipe(Effect.scoped, Effect.provide(layerWith(profile())))
+      )
+    }))
+
+  it.effect("a night on which the machine sleeps: it does not count, and the wait is over when it wakes", () =>
+    Effect.gen(function*() {
+      const { layerWith, opened, openings, sleep, sshDies, withClocks } = yield* world
+      yield* withClocks(
+        Effect.gen(function*() {
+          const { connected, connections } = yield* connect
+          yield* Queue.offerAll(openings, Array.from({ length: 10 }, () => lost))
+          yield* sshDies
+          yield* TestClock.adjust("1 minute")
+          const tired = yield* awaitState(connections, "Reconnecting")
+          assert.isAbove(tired.attempt, 5)
+          // Ten hours with the lid closed; then the network takes some seconds.
+          yield* sleep(10 * 3_600_000)
+          yield* TestClock.adjust(wakeUpInterval)
+          const fresh = yield* awaitState(connections, "Reconnecting")
+          assert.isAtMost(fresh.attempt, 4)
+          yield* TestClock.adjust("8 seconds")
+          const back = yield* awaitState(connections, "Connected")
+          assert.strictEqual(back.url, connected.url)
+          assert.isAtMost(yield* Ref.get(opened), 12)
+        }).pipe(Effect.provide(layerWith(profile())))
+      )
+    }))
+
+  it.effect("three hours of trying begin anew with each wake-up", () =>
+    Effect.gen(function*() {
+      const { layerWith, openings, sleep, sshDies, withClocks } = yield* world
+      yield* withClocks(
+        Effect.gen(function*() {
+          const { connections } = yield* connect
+          yield* Queue.offerAll(openings, Array.from({ length: 3000 }, () => lost))
+          yield* sshDies
+          yield* TestClock.adjust("2 hours")
+          yield* sleep(3_600_000)
+          yield* TestClock.adjust("2 hours")
+          assert.strictEqual((yield* connections.state(id))._tag, "Reconnecting")
+          yield* TestClock.adjust(Duration.subtract(retryFor, Duration.hours(2)))
+          yield* TestClock.adjust("1 minute")
+          assert.strictEqual((yield* connections.state(id))._tag, "Failed")
+        }).pipe(Effect.provide(layerWith(profile())))
+      )
+    }))
+})
+
+describe("who gets a password", () => {
+  it.effect("bootstrap starts a server, and the forward follows it", () =>
+    Effect.gen(function*() {
+      const { ensured, forwards, layerWith, serverDies } = yield* world
+      yield* serverDies()
+      yield* Effect.gen(function*() {
+        const { connected, connections } = yield* connect
+        assert.deepStrictEqual(
+          [connected.remotePort, connected.localPort, connected.bootstrapped],
+          [4999, 50_000, "started"]
         )
-        : Effect.succeed(info))
-    yield* Effect.gen(function*() {
-      const connections = yield* Connections
-      yield* connections.connect(id)
-      yield* connections.settled(id)
-      assert.deepStrictEqual(yield* Ref.get(ensured), ["look any"])
-    }).pipe(
-      Effect.provide(layer.pipe(withProfile(profile({ bootstrap: { enabled: true, lifetime: "persistent" } }))))
+        assert.deepStrictEqual(yield* Ref.get(forwards), ["+50000:4096", "-50000:4096", "+50000:4999"])
+        assert.deepStrictEqual(yield* Ref.get(ensured), ["ensure any"])
+        const endpoint = Option.getOrThrow(yield* connections.endpoint(id))
+        assert.strictEqual(Redacted.value(Option.getOrThrow(endpoint.credentials).password), "random")
+      }).pipe(Effect.provide(layerWith(bootstrapping)))
+    }))
+
+  it.effect("without leave to bootstrap nothing is started", () =>
+    Effect.gen(function*() {
+      const { ensured, layerWith, open, serverDies } = yield* world
+      yield* serverDies()
+      yield* Effect.gen(function*() {
+        const connections = yield* Connections
+        yield* connections.connect(id)
+        const error = yield* Effect.flip(connections.settled(id))
+        assert.strictEqual(error.reason._tag, "NothingListening")
+        assert.deepStrictEqual(yield* Ref.get(ensured), [])
+        assert.strictEqual(yield* Ref.get(open), 0)
+      }).pipe(Effect.provide(layerWith(profile())))
+    }))
+
+  it.effect("beside a server that wants a password, bootstrap only looks", () =>
+    Effect.gen(function*() {
+      const { ensured, layerWith, serve } = yield* world
+      yield* serve(4096, { state: "up", password: stored })
+      yield* Effect.gen(function*() {
+        const connections = yield* Connections
+        yield* connections.connect(id)
+        const error = yield* Effect.flip(connections.settled(id))
+        assert.strictEqual(error.reason._tag, "Unauthorized")
+        assert.deepStrictEqual(yield* Ref.get(ensured), ["look any"])
+      }).pipe(Effect.provide(layerWith(bootstrapping)))
+    }))
+
+  it.effect("a person's password goes to a server that asks for one, and not before", () =>
+    Effect.gen(function*() {
+      const { asked, layerWith, serve } = yield* world
+      yield* serve(4096, { state: "up", password: stored })
+      yield* Effect.gen(function*() {
+        const { connected } = yield* connect
+        assert.isTrue(connected.secured)
+        assert.deepStrictEqual((yield* Ref.get(asked)).slice(0, 2), [
+          "discovery on 4096 with nothing",
+          "discovery on 4096 with the person's"
+        ])
+      }).pipe(Effect.provide(layerWith(profile(), { credentials: stored })))
+      yield* serve(4096, { state: "up" })
+      yield* Ref.set(asked, [])
+      yield* Effect.gen(function*() {
+        const { connected } = yield* connect
+        assert.isFalse(connected.secured)
+        assert.deepStrictEqual((yield* Ref.get(asked)).slice(0, 1), ["discovery on 4096 with nothing"])
+        assert.notInclude((yield* Ref.get(asked)).join(), "the person's")
+      }).pipe(Effect.provide(layerWith(profile(), { credentials: stored })))
+    }))
+
+  it.effect("where bootstrap may look, not to a port of another user", () =>
+    Effect.gen(function*() {
+      const { asked, ensured, layerWith, looking, serve } = yield* world
+      yield* serve(4096, { state: "up", password: stored })
+      yield* Ref.set(looking, Option.some(new BootstrapError({ reason: new NotOurs({ detail: "another user" }) })))
+      yield* Effect.gen(function*() {
+        const connections = yield* Connections
+        yield* connections.connect(id)
+        const error = yield* Effect.flip(connections.settled(id))
+        assert.strictEqual(error.reason._tag, "NotOurs")
+        assert.deepStrictEqual(yield* Ref.get(ensured), ["look 4096"])
+        assert.deepStrictEqual(yield* Ref.get(asked), ["discovery on 4096 with nothing"])
+      }).pipe(Effect.provide(layerWith(bootstrapping, { credentials: stored })))
+      // A machine on which no command may run tells nothing.
+      yield* Ref.set(
+        looking,
+        Option.some(new BootstrapError({ reason: new CommandRefused({ detail: "" }) }))
+      )
+      yield* Effect.gen(function*() {
+        assert.isTrue((yield* connect).connected.secured)
+      }).pipe(Effect.provide(layerWith(bootstrapping, { credentials: stored })))
+    }))
+
+  it.effect("the password of a server of ours: only after its registration was read, on every connection anew", () =>
+    Effect.gen(function*() {
+      const { asked, ensured, layerWith, opened, registered, serve, serverDies, sshDies } = yield* world
+      yield* serverDies()
+      yield* Effect.gen(function*() {
+        const { connections } = yield* connect
+        assert.deepStrictEqual(yield* Ref.get(asked), [
+          "discovery on 4096 with nothing",
+          "discovery on 4999 with random",
+          "probe on 4999 with nothing"
+        ])
+        // ssh died, and somebody else has the port now: who asks for a password gets none.
+        yield* Ref.set(asked, [])
+        yield* serve(4999, { state: "up", password: stored })
+        yield* serve(4096, { state: "up", password: stored })
+        yield* Ref.set(registered, Option.none())
+        yield* sshDies
+        const error = (yield* awaitState(connections, "Failed")).error
+        assert.strictEqual(error.reason._tag, "Unauthorized")
+        assert.deepStrictEqual(yield* Ref.get(asked), ["discovery on 4096 with nothing"])
+        assert.deepStrictEqual(yield* Ref.get(ensured), ["ensure any", "look any"])
+        assert.strictEqual(yield* Ref.get(opened), 2)
+      }).pipe(Effect.provide(layerWith(bootstrapping)))
+    }))
+
+  it.effect("a server of ours whose idle connection ended is kept when its registration says that it lives", () =>
+    Effect.gen(function*() {
+      const { asked, closeIdle, ensured, layerWith, opened, registered, serve, serverDies } = yield* world
+      yield* serverDies()
+      yield* Effect.gen(function*() {
+        const { connections } = yield* connect
+        const seen = yield* record(connections)
+        yield* closeIdle
+        yield* aMoment
+        assert.deepStrictEqual(yield* Ref.get(seen), ["Connected"])
+        assert.deepStrictEqual(yield* Ref.get(ensured), ["ensure any", "look any"])
+
+        // It died, and a stranger asks for a password in its place.
+        yield* Ref.set(asked, [])
+        yield* Ref.set(registered, Option.none())
+        yield* serve(4999, { state: "up", password: stored })
+        yield* closeIdle
+        yield* TestClock.adjust(Duration.sum(healthInterval, lastWords))
+        yield* awaitState(connections, "Failed")
+        assert.isFalse((yield* Ref.get(asked)).some((line) => line.endsWith("random")))
+        assert.strictEqual(yield* Ref.get(opened), 1)
+      }).pipe(Effect.scoped, Effect.provide(layerWith(bootstrapping)))
+    }))
+})
+
+it.effect("the connections in memory are these connections", () =>
+  Effect.gen(function*() {
+    const connections = yield* Connections
+    const tunnels = yield* MemoryTunnels
+    yield* connections.connect(id)
+    const before = yield* connections.settled(id)
+    // Hours of probes and clocks.
+    yield* TestClock.adjust("5 hours")
+    assert.deepStrictEqual(yield* connections.state(id), before as ConnectionState)
+    assert.strictEqual(yield* tunnels.opened, 1)
+    const tunnel = Option.getOrThrow(yield* connections.tunnel(id))
+    yield* tunnels.cut
+    assert.isTrue((yield* Effect.flip(tunnel.closed)).retryable)
+    yield* connections.states.pipe(
+      Stream.filter(() => true),
+      Stream.mapEffect(() => tunnels.opened),
+      Stream.takeUntil((opened) => opened === 2),
+      Stream.runDrain
     )
-  }))
-
-it.effect("without leave to bootstrap nothing is started", () =>
-  Effect.gen(function*() {
-    const { ensured, find, layer, open } = yield* world
-    yield* Ref.set(find, () => Effect.fail(nothing))
-    yield* Effect.gen(function*() {
-      const connections = yield* Connections
-      yield* connections.connect(id)
-      const error = yield* Effect.flip(connections.settled(id))
-      assert.strictEqual(error.reason._tag, "NothingListening")
-      assert.deepStrictEqual(yield* Ref.get(ensured), [])
-      assert.strictEqual(yield* Ref.get(open), 0)
-    }).pipe(Effect.provide(layer.pipe(withProfile(profile()))))
-  }))
-
-it.effect("a server that dies behind a living tunnel costs no new ssh", () =>
-  Effect.gen(function*() {
-    const { find, layer, opened, serverDies } = yield* world
-    yield* Effect.gen(function*() {
-      const connections = yield* Connections
-      yield* connections.connect(id)
-      yield* connections.settled(id)
-      yield* Ref.set(find, () => Effect.fail(nothing))
-      yield* serverDies
-      yield* awaitState(connections, "Reconnecting")
-      yield* Ref.set(find, () => Effect.succeed(info))
-      yield* TestClock.adjust("10 seconds")
-      yield* awaitState(connections, "Connected")
-      assert.strictEqual(yield* Ref.get(opened), 1)
-    }).pipe(Effect.provide(layer.pipe(withProfile(profile()))))
-  }))
-
-it.effect("after a server of ours went away, its password is sent to nobody before the registration was read again", () =>
-  Effect.gen(function*() {
-    const { ensured, find, layer, opened, serverDies } = yield* world
-    const seen = yield* Ref.make<ReadonlyArray<string>>([])
-    const log = (line: string) => Ref.update(seen, (all) => [...all, line])
-    yield* Ref.set(find, ({ credentials, forward }) =>
-      Effect.gen(function*() {
-        yield* log(credentials === undefined ? "bare" : `password after ${(yield* Ref.get(ensured)).length} looks`)
-        if (forward.remotePort === 4999 && credentials !== undefined) return info
-        return yield* forward.remotePort === 4999
-          ? new DiscoveryError({ reason: new Unauthorized({ remotePort: 4999, credentials: "none" }) })
-          : nothing
-      }))
-    yield* Effect.gen(function*() {
-      const connections = yield* Connections
-      yield* connections.connect(id)
-      yield* connections.settled(id)
-      yield* serverDies
-      const losing = yield* Effect.forkChild(awaitState(connections, "Reconnecting"), { startImmediately: true })
-      yield* TestClock.adjust(Timing.defaults.lastWords)
-      assert.isTrue((yield* Fiber.join(losing)).error.retryable)
-      yield* TestClock.adjust("10 seconds")
-      const back = yield* awaitState(connections, "Connected")
-      assert.strictEqual(back.bootstrapped, "started")
-      assert.deepStrictEqual(yield* Ref.get(ensured), ["ensure any", "look any"])
-      assert.deepStrictEqual(yield* Ref.get(seen), [
-        "bare",
-        "password after 1 looks",
-        "bare",
-        "bare",
-        "password after 2 looks"
-      ])
-      assert.strictEqual(yield* Ref.get(opened), 1)
-    }).pipe(
-      Effect.provide(layer.pipe(withProfile(profile({ bootstrap: { enabled: true, lifetime: "persistent" } }))))
-    )
-  }))
-
-it.effect("a defect ends as Failed, and the session is closed", () =>
-  Effect.gen(function*() {
-    const { find, layer, open } = yield* world
-    yield* Ref.set(find, () => Effect.die(new Error("a bug")))
-    yield* Effect.gen(function*() {
-      const connections = yield* Connections
-      yield* connections.connect(id)
-      const error = yield* Effect.flip(connections.settled(id))
-      assert.include(error.message, "a bug")
-      yield* connections.disconnect(id)
-      assert.strictEqual(yield* Ref.get(open), 0)
-    }).pipe(Effect.provide(layer.pipe(withProfile(profile()))))
-  }))
-
-it.effect("an unknown profile is a typed failure of its state", () =>
-  Effect.gen(function*() {
-    const { layer } = yield* world
-    yield* Effect.gen(function*() {
-      const connections = yield* Connections
-      const other = ProfileId.make("other")
-      yield* connections.connect(other)
-      const error = yield* Effect.flip(connections.settled(other))
-      assert.strictEqual(error.reason._tag, "ProfileNotFound")
-    }).pipe(Effect.provide(layer.pipe(withProfile(profile()))))
-  }))
+  }).pipe(Effect.provide(Connections.layerMemory({ profiles: [profile()] }))))

@@ -70,6 +70,24 @@ describe("LocalPorts", () => {
       })
     }).pipe(Effect.provide(fileLayer)))
 
+  it.effect("what the file says already is not written again, and not locked for", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const path = yield* Path.Path
+      const { path: directory } = yield* DataDirectory
+      const file = path.join(directory, "ssh-state.json")
+      const ports = yield* LocalPorts
+      yield* ports.remember(a, 40_001)
+      const inode = (yield* fs.stat(file)).ino
+      // Whoever had this lock would wait for it.
+      yield* fs.writeFileString(`${file}.lock`, "")
+      yield* ports.remember(a, 40_001)
+      yield* fs.remove(`${file}.lock`)
+      assert.deepStrictEqual((yield* fs.stat(file)).ino, inode)
+      yield* ports.remember(a, 40_002)
+      assert.notDeepEqual((yield* fs.stat(file)).ino, inode)
+    }).pipe(Effect.provide(fileLayer)))
+
   it.effect("never fails: not by a broken file, a later format, or a directory that cannot be written", () =>
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem

@@ -2,9 +2,14 @@
  * One connection of one profile, step by step: a tunnel with a forward, the
  * server behind it, and the watch over both. It knows nothing of retries and
  * of other profiles.
+ *
+ * **Who gets a password** (docs/security.md): nobody before something there has
+ * asked for one. The password of a server that bootstrap started goes out only
+ * right after its registration was read, where its pid, start time and the
+ * listener's user id were seen. Probes never carry one.
  */
-import { DateTime, Duration, Effect, Exit, Option, Ref, Scope } from "effect"
-import { Bootstrap } from "../Bootstrap.ts"
+import { DateTime, Duration, Effect, Exit, Fiber, Option, Queue, Ref, Scope } from "effect"
+import { Bootstrap, type EnsureOptions, type RemoteServer } from "../Bootstrap.ts"
 import type { ConnectionError } from "../ConnectionError.ts"
 import type { ServerEndpoint } from "../Connections.ts"
 import { type BootstrappingStep, type Connected, ConnectionState } from "../ConnectionState.ts"
@@ -19,6 +24,7 @@ import { defaultRemotePort, type Profile } from "../Profile.ts"
 import { Timing } from "../Schedules.ts"
 import type { ServerInfo } from "../ServerInfo.ts"
 import { SupportedVersions } from "../SupportedVersions.ts"
+import { ConnectionLost, TransportError } from "../TransportError.ts"
 import { type Forward, type LocalPortChoice, type OpenTunnel, Tunnel } from "../Tunnel.ts"
 import { target } from "./argv.ts"
 
@@ -26,8 +32,12 @@ import { target } from "./argv.ts"
 export interface Session {
   readonly profile: Profile
   readonly tunnel: OpenTunnel
-  /** The forward in use; bootstrap may replace it by one to another remote port. */
-  readonly forward: Ref.Ref<Forward>
+  /** The forward in use, or the one that was withdrawn last. */
+  readonly forward: Ref.Ref<{ readonly forward: Forward; readonly isOpen: boolean }>
+  /** The local port that people were promised, and the one that they had before if a stranger has that now. */
+  readonly local: Ref.Ref<{ readonly choice: LocalPortChoice; readonly movedFrom: Option.Option<number> }>
+  /** Rung by whoever wants to know at once whether the server is there; a second ring is the same as one. */
+  readonly bell: Queue.Queue<void>
   readonly scope: Scope.Closeable
   readonly close: Effect.Effect<void>
 }
@@ -36,17 +46,41 @@ export interface Session {
 export interface Found {
   readonly info: ServerInfo
   readonly credentials: Option.Option<Credentials>
-  readonly bootstrapped: Connected["bootstrapped"]
+  /** The server that bootstrap found or started, if it is that. */
+  readonly remote: Option.Option<RemoteServer>
+}
+
+/** What a consumer is told of a server. */
+export interface Published {
+  readonly endpoint: ServerEndpoint
+  readonly state: Connected
 }
 
 /** Where the steps are reported to. */
 export type Report = (state: ConnectionState) => Effect.Effect<void>
 
-/** The present as ISO 8601 text. */
-export const nowIso = Effect.map(DateTime.now, DateTime.formatIso)
+const nowIso = Effect.map(DateTime.now, DateTime.formatIso)
 
-const isNoAnswer = (error: ConnectionError): error is DiscoveryError =>
-  error._tag === "DiscoveryError" && error.reason._tag === "NoAnswer"
+const isReason =
+  (...tags: ReadonlyArray<DiscoveryError["reason"]["_tag"]>) => (error: ConnectionError): error is DiscoveryError =>
+    error._tag === "DiscoveryError" && tags.includes(error.reason._tag)
+
+const isNoAnswer = isReason("NoAnswer")
+const isUnauthorized = isReason("Unauthorized")
+const isAbsent = isReason("NothingListening", "NoAnswer")
+const isNotOurs = (error: ConnectionError) => error._tag === "BootstrapError" && error.reason._tag === "NotOurs"
+
+/** Why the server is asked whether it is there. */
+type Reason = "due" | "asked" | "closed"
+
+/** What people are promised after a forward was made for a choice. */
+const promised = (
+  choice: LocalPortChoice,
+  { localPort }: Forward
+): { readonly choice: LocalPortChoice; readonly movedFrom: Option.Option<number> } => ({
+  choice: choice._tag === "Pinned" ? choice : { _tag: "Preferred", port: localPort },
+  movedFrom: choice._tag !== "Any" && choice.port !== localPort ? Option.some(choice.port) : Option.none()
+})
 
 /** The steps, with their services taken once. */
 export const make = Effect.gen(function*() {
@@ -80,7 +114,6 @@ export const make = Effect.gen(function*() {
     const scope = yield* Scope.make()
     const since = yield* nowIso
     return yield* Effect.gen(function*() {
-      yield* report(ConnectionState.cases.Connecting.make({ step: "starting", since }))
       const choice = yield* localPortChoice(profile)
       const tunnel = yield* tunnels.open(profile.destination, {
         strategy: profile.strategy ?? "auto",
@@ -90,7 +123,9 @@ export const make = Effect.gen(function*() {
       const session: Session = {
         profile,
         tunnel,
-        forward: yield* Ref.make(forward),
+        forward: yield* Ref.make({ forward, isOpen: true }),
+        local: yield* Ref.make(promised(choice, forward)),
+        bell: yield* Queue.sliding<void>(1),
         scope,
         close: Scope.close(scope, Exit.void)
       }
@@ -101,9 +136,52 @@ export const make = Effect.gen(function*() {
     )
   })
 
+  /**
+   * Takes the listener away, so that requests are refused at once instead of
+   * waiting for a server that hangs. With the plain strategy a forward is an ssh
+   * of its own, and stays.
+   */
+  const withdraw = Effect.fn("Session.withdraw")(function*({ forward, tunnel }: Session) {
+    const current = yield* Ref.get(forward)
+    if (tunnel.strategy !== "master" || !current.isOpen) return
+    yield* Ref.set(forward, { ...current, isOpen: false })
+    yield* current.forward.cancel
+  }, Effect.uninterruptible)
+
+  /** Points the session to another remote port, or to another local one. */
+  const forwardTo = Effect.fnUntraced(function*(session: Session, remotePort: number, choice: LocalPortChoice) {
+    const before = yield* Ref.get(session.forward)
+    // The same local port must be free before it can be had again.
+    if (before.isOpen) yield* before.forward.cancel
+    const forward = yield* session.tunnel.forward(remotePort, choice)
+    yield* Ref.set(session.forward, { forward, isOpen: true })
+    return forward
+  }, Effect.uninterruptible)
+
+  /** A forward to look for the server through; one that nobody knows while the promised one is withdrawn. */
+  const reach = Effect.fnUntraced(function*(session: Session) {
+    const { forward, isOpen } = yield* Ref.get(session.forward)
+    return isOpen ? forward : yield* forwardTo(session, forward.remotePort, { _tag: "Any" })
+  })
+
+  /** The forward that people use: on the promised local port, if that can be had. */
+  const keepPromise = Effect.fnUntraced(function*(session: Session) {
+    const { forward } = yield* Ref.get(session.forward)
+    const { choice, movedFrom } = yield* Ref.get(session.local)
+    if (choice._tag === "Any" || choice.port === forward.localPort) {
+      yield* Ref.set(session.local, { choice, movedFrom: Option.none() })
+      return { forward, movedFrom }
+    }
+    const next = yield* forwardTo(session, forward.remotePort, choice)
+    const local = promised(choice, next)
+    yield* Ref.set(session.local, { ...local, movedFrom: Option.none() })
+    return { forward: next, movedFrom: local.movedFrom }
+  })
+
+  /** One round of discovery. */
   const probe = Effect.fnUntraced(function*(session: Session, credentials: Option.Option<Credentials>) {
     return yield* discovery.find({
-      forward: yield* Ref.get(session.forward),
+      forward: yield* reach(session),
       credentials: Option.getOrUndefined(credentials),
       range: session.profile.versionRange ?? supported,
       target: target(session.profile.destination, host.home)
@@ -117,137 +195,195 @@ export const make = Effect.gen(function*() {
       : Option.map(stored, ({ password }) => new Credentials({ username, password }))
   })
 
-  /** Points the session to the port where the server really is; nobody knows the local port yet, but it is kept. */
-  const forwardTo = Effect.fnUntraced(function*({ forward, tunnel }: Session, remotePort: number) {
-    const current = yield* Ref.get(forward)
-    if (current.remotePort === remotePort) return
-    yield* current.cancel
-    yield* Ref.set(forward, yield* tunnel.forward(remotePort, { _tag: "Preferred", port: current.localPort }))
+  /** One remote command: the registered server, if it lives; with `ensure` a new one otherwise. */
+  const remoteServer = Effect.fnUntraced(function*(
+    { profile, scope, tunnel }: Session,
+    { mode, onStep, port }: Pick<EnsureOptions, "mode" | "onStep" | "port">
+  ) {
+    const { bootstrap: settings, versionRange } = profile
+    return yield* bootstrap.ensure(tunnel, {
+      mode,
+      port,
+      lifetime: settings.lifetime,
+      range: versionRange ?? supported,
+      ...(onStep === undefined ? undefined : { onStep })
+    }).pipe(Scope.provide(scope))
   })
 
   const bootstrapped = Effect.fn("Session.bootstrapped")(function*(
     session: Session,
     cause: DiscoveryError,
-    report: Report
+    report: Report,
+    strangerOn?: number
   ) {
-    const { bootstrap: settings, remotePort, versionRange } = session.profile
+    const { bootstrap: settings, remotePort } = session.profile
     const since = yield* nowIso
     const onStep = (step: BootstrappingStep) => report(ConnectionState.cases.Bootstrapping.make({ step, since }))
     yield* onStep("looking")
-    const server = yield* bootstrap.ensure(session.tunnel, {
-      // Never a second server beside one that is there, whoever started it.
-      mode: cause.reason._tag === "NothingListening" ? "ensure" : "look",
-      port: settings.port ?? remotePort,
-      lifetime: settings.lifetime,
-      range: versionRange ?? supported,
-      onStep
-    }).pipe(Scope.provide(session.scope))
+    // Never a second server beside one that is there, whoever started it.
+    const server = cause.reason._tag === "NothingListening"
+      ? yield* remoteServer(session, { mode: "ensure", port: settings.port ?? remotePort, onStep })
+      : yield* remoteServer(session, { mode: "look", port: strangerOn, onStep })
     if (Option.isNone(server)) return yield* cause
-    yield* forwardTo(session, server.value.port)
+    const { forward } = yield* Ref.get(session.forward)
+    if (forward.remotePort !== server.value.port) {
+      yield* forwardTo(session, server.value.port, { _tag: "Preferred", port: forward.localPort })
+    }
     yield* report(ConnectionState.cases.Discovering.make({ since: yield* nowIso }))
     const credentials = Option.fromUndefinedOr(server.value.credentials)
-    const found: Found = {
-      info: yield* probe(session, credentials),
-      credentials,
-      bootstrapped: server.value.origin
-    }
+    const found: Found = { info: yield* probe(session, credentials), credentials, remote: server }
     return found
   })
 
-  /** Finds the server behind the session; starts one if nothing answers and the profile allows it. */
-  const discover = Effect.fn("Session.discover")(function*(session: Session, report: Report) {
-    yield* report(ConnectionState.cases.Discovering.make({ since: yield* nowIso }))
-    const credentials = yield* storedCredentials(session.profile)
-    const bootstrapHelps = (error: ConnectionError): error is DiscoveryError =>
-      session.profile.bootstrap.enabled && error._tag === "DiscoveryError" &&
-      ["NothingListening", "NoAnswer", "Unauthorized"].includes(error.reason._tag)
-    return yield* orDeath(
-      session.tunnel,
-      probe(session, credentials).pipe(
-        Effect.map((info): Found => ({ info, credentials, bootstrapped: false })),
-        Effect.catchIf(bootstrapHelps, (error) => bootstrapped(session, error, report))
+  /**
+   * For a server that asks for a password: that of the server which bootstrap
+   * registered there; else the person's own, unless bootstrap may look there and
+   * sees that the port is another user's.
+   */
+  const signIn = Effect.fn("Session.signIn")(function*(
+    session: Session,
+    cause: DiscoveryError,
+    report: Report
+  ): Effect.fn.Return<Found, ConnectionError> {
+    const stored = yield* storedCredentials(session.profile)
+    const { forward: { remotePort } } = yield* Ref.get(session.forward)
+    const asStored = Option.match(stored, {
+      onNone: () => Effect.fail(cause),
+      onSome: () =>
+        Effect.map(probe(session, stored), (info): Found => ({ info, credentials: stored, remote: Option.none() }))
+    })
+    if (!session.profile.bootstrap.enabled) return yield* asStored
+    if (Option.isNone(stored)) return yield* bootstrapped(session, cause, report)
+    return yield* bootstrapped(session, cause, report, remotePort).pipe(
+      // Nothing of ours is there, or no command may run.
+      Effect.catchIf(
+        (error) => error === cause || (error._tag === "BootstrapError" && !isNotOurs(error)),
+        () => asStored
       )
     )
   })
 
-  /** What a consumer is told once the server was found. The local port is remembered from here on. */
-  const publish = Effect.fn("Session.publish")(function*(session: Session, found: Found) {
-    const { localPort, remotePort } = yield* Ref.get(session.forward)
-    yield* localPorts.remember(session.profile.id, localPort)
+  /**
+   * Finds the server behind the session; starts one if nothing answers and the
+   * profile allows it. The first round goes without a password.
+   */
+  const discover = Effect.fn("Session.discover")(function*(session: Session, report: Report) {
+    const open = Effect.fnUntraced(function*(info: ServerInfo) {
+      // It may ask for one elsewhere.
+      const found: Found = { info, credentials: yield* storedCredentials(session.profile), remote: Option.none() }
+      return found
+    })
+    const finding = Effect.matchEffect(probe(session, Option.none()), {
+      onSuccess: open,
+      onFailure: (error): Effect.Effect<Found, ConnectionError> =>
+        isUnauthorized(error)
+          ? signIn(session, error, report)
+          : isAbsent(error) && session.profile.bootstrap.enabled
+          ? bootstrapped(session, error, report)
+          : Effect.fail(error)
+    })
+    return yield* orDeath(session.tunnel, finding)
+  })
+
+  /** What consumers are told once the server was found. */
+  const publish = Effect.fn("Session.publish")(function*(session: Session, { credentials, info, remote }: Found) {
+    const { forward: { localPort, remotePort }, movedFrom } = yield* keepPromise(session)
     const url = `http://127.0.0.1:${localPort}`
-    const endpoint: ServerEndpoint = { url, credentials: found.credentials }
     const state = ConnectionState.cases.Connected.make({
       url,
       localPort,
+      ...(Option.isSome(movedFrom) ? { movedFrom: movedFrom.value } : undefined),
       remotePort,
-      serverVersion: found.info.version,
-      generation: found.info.generation,
-      secured: found.info.secured,
-      bootstrapped: found.bootstrapped,
+      serverVersion: info.version,
+      generation: info.generation,
+      secured: info.secured,
+      bootstrapped: Option.isSome(remote) ? remote.value.origin : false,
       strategy: session.tunnel.strategy,
       since: yield* nowIso
     })
-    return { endpoint, state }
+    const published: Published = { endpoint: { url, credentials }, state }
+    return published
   })
 
   /**
-   * Whether the server is still the one that was found. A password that we
-   * made is not sent to whoever holds the port now: losing the server makes
-   * the next attempt ask its registration, where pid and start time are seen.
+   * Whether the server is still the one that was found, asked without a
+   * password. A server of ours is known by its registration; any other that still
+   * asks for a password is taken for the same.
    */
-  const stillThere = Effect.fnUntraced(function*(session: Session, found: Found) {
-    if (found.bootstrapped === false) return yield* probe(session, found.credentials)
-    const { remotePort } = yield* Ref.get(session.forward)
-    const unsure = new DiscoveryError({
+  const verify = Effect.fn("Session.verify")(function*(
+    session: Session,
+    found: Found
+  ): Effect.fn.Return<void, ConnectionError> {
+    const { forward: { remotePort } } = yield* Ref.get(session.forward)
+    const another = new DiscoveryError({
       reason: new NoAnswer({ remotePort, waited: 0, detail: "the server closed its connection" })
     })
-    const error = yield* Effect.flip(probe(session, Option.none())).pipe(Effect.orElseSucceed(() => unsure))
-    return yield* error.retryable ? error : unsure
+    const asksForPassword = yield* probe(session, Option.none()).pipe(
+      Effect.as(false),
+      Effect.catchIf(isUnauthorized, () => Effect.succeed(true))
+    )
+    if (asksForPassword !== found.info.secured) return yield* another
+    if (Option.isNone(found.remote) || !asksForPassword) return
+    const { pid } = found.remote.value
+    const now = yield* remoteServer(session, { mode: "look" }).pipe(Effect.orElseSucceed(Option.none))
+    if (Option.isNone(now) || now.value.pid !== pid) return yield* another
   })
 
   /**
-   * Fails when the server or the tunnel is gone. A closed idle connection
-   * only raises the question: a probe answers it, and a server that still
-   * lives is kept. `nudged` completes when somebody wants to know at once.
+   * Fails when the server or the tunnel is gone.
+   *
+   * One thing at a time: a small request without a password, whose connection
+   * then stays idle. Its end (a dying server's FIN), the bell or the clock is the
+   * reason for the next one. The end only raises the question; a server that
+   * still lives is kept.
    */
-  const watch = Effect.fn("Session.watch")(function*(
-    session: Session,
-    found: Found,
-    nudged: Effect.Effect<void>
-  ): Effect.fn.Return<never, ConnectionError> {
-    const { localPort, remotePort } = yield* Ref.get(session.forward)
-    const request = {
-      port: localPort,
-      path: found.info.path,
-      ...(Option.isSome(found.credentials) ? { authorization: found.credentials.value.authorization } : undefined)
-    }
-    const silent = (detail: string) =>
-      new DiscoveryError({
-        reason: new NoAnswer({ remotePort, waited: Duration.toMillis(timing.healthTimeout), detail })
-      })
-    const serverLeaves = Effect.scoped(
-      http.hold(request).pipe(
-        Effect.flatMap(({ closed }) => closed),
-        Effect.ignore,
-        Effect.andThen(stillThere(session, found))
+  const watch = Effect.fn("Session.watch")(function*(session: Session, found: Found): Effect.fn.Return<
+    never,
+    ConnectionError
+  > {
+    const { bell, profile, tunnel } = session
+    const { forward: { localPort, remotePort } } = yield* Ref.get(session.forward)
+
+    /** After a wake-up or a change of the network silence means the link, else the server. */
+    const silence = (reason: Reason): ConnectionError =>
+      reason === "asked"
+        ? new TransportError({
+          reason: new ConnectionLost({
+            target: target(profile.destination, host.home),
+            detail: "nothing came through it any more"
+          })
+        })
+        : new DiscoveryError({
+          reason: new NoAnswer({
+            remotePort,
+            waited: Duration.toMillis(timing.healthTimeout),
+            detail: "it accepts connections and does not answer"
+          })
+        })
+
+    const round = Effect.fnUntraced(function*(reason: Reason): Effect.fn.Return<Reason, ConnectionError, Scope.Scope> {
+      if (reason === "closed") yield* verify(session, found)
+      const closed = yield* http.hold({ port: localPort, path: found.info.path }).pipe(
+        Effect.map((held) => held.closed),
+        Effect.timeoutOrElse({ duration: timing.healthTimeout, orElse: () => Effect.fail(silence(reason)) }),
+        Effect.retry({ times: 1, while: (error) => error._tag !== "LoopbackHttpError" }),
+        Effect.catchTag("LoopbackHttpError", () => Effect.as(verify(session, found), Effect.never))
       )
-    ).pipe(Effect.forever)
-    const serverHangs = Effect.timeoutOption(nudged, timing.healthInterval).pipe(
-      Effect.andThen(
-        http.get(request).pipe(
-          Effect.mapError((error) => silent(error.detail)),
-          Effect.timeoutOrElse({
-            duration: timing.healthTimeout,
-            orElse: () => Effect.fail(silent("it accepts connections and does not answer"))
-          }),
-          // One missed probe is a slow server, two in a row are a hung one.
-          Effect.retry({ times: 1 })
-        )
-      ),
-      Effect.forever
-    )
-    return yield* orDeath(session.tunnel, Effect.raceFirst(serverLeaves, serverHangs))
+      // Whoever rang while the answer was on its way has it.
+      yield* Queue.clear(bell)
+      const ended = yield* Effect.forkScoped(closed)
+      const next = yield* Effect.raceAllFirst([
+        Effect.as(Queue.take(bell), "asked" as const),
+        Effect.as(Effect.sleep(timing.healthInterval), "due" as const),
+        // A server that keeps no idle connections is not asked more often than others.
+        reason === "closed" ? Effect.never : Effect.as(Fiber.join(ended), "closed" as const)
+      ])
+      return ended.pollUnsafe() === undefined ? next : "closed"
+    }, Effect.scoped)
+
+    const rounds = (reason: Reason): Effect.Effect<never, ConnectionError> => Effect.flatMap(round(reason), rounds)
+    return yield* orDeath(tunnel, rounds("due"))
   })
 
-  return { open, discover, publish, watch }
+  return { open, discover, publish, watch, withdraw }
 })
