@@ -88,12 +88,12 @@ const recorded = (port: Port, into: Array<unknown>): Port => ({
 
 const channels = {
   electron: () => {
-    const { main, window } = makeFakeChannel()
-    return { main: fromMessagePortMain(main), window: fromMessagePort(window), crash: () => main.close() }
+    const { crash, main, window } = makeFakeChannel()
+    return { main: fromMessagePortMain(main), window: fromMessagePort(window), crash }
   },
   worker: () => {
     const { port1, port2 } = new MessageChannel()
-    return { main: fromNodePort(port1), window: fromNodePort(port2), crash: () => port1.close() }
+    return { main: fromNodePort(port1), window: fromNodePort(port2), crash: () => port2.close() }
   }
 }
 
