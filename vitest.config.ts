@@ -17,6 +17,7 @@ const live = [
 
 /** The live suites that run on Bun as well: those whose behaviour depends on the runtime (processes, sockets, files). */
 const liveOnBun = [
+  "packages/desktop-bridge/test/live/**/*.live.test.ts",
   "packages/lab/test/live/Sshd.live.test.ts",
   "packages/ssh-tunnel/test/live/Connections.live.test.ts",
   "packages/ssh-tunnel/test/live/Discovery.live.test.ts",

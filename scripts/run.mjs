@@ -44,6 +44,7 @@ const tasks = {
   bench: { script: "bench/connect.ts", needs: () => ["ssh", "sshd"] },
   lab: { script: "scripts/lab.ts", needs: (args) => args.length === 0 ? [] : ["ssh", "sshd"] },
   test: { script: "scripts/test.ts", wants: testPrograms },
+  bridge: { script: "scripts/test.ts", args: ["--bridge"], wants: () => ["ssh", "sshd"] },
   soak: { script: "scripts/soak.ts", wants: testPrograms },
   build: { script: "scripts/build.ts" },
   ci: { script: "scripts/test.ts", args: ["--everything"], wants: testPrograms }

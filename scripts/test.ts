@@ -3,6 +3,7 @@
  * One line per step; the output of a step that fails is shown in full. The last line is the total.
  *
  *   npm test [-- [--chromium] [part of a test file's name …]]
+ *   npm run test:bridge      only what is between the desktop's main process and its windows, on Node and Bun
  *
  * `--everything` (what `.ci/run` says) adds what else must work in a fresh clone: build, command line, demo.
  */
@@ -17,7 +18,9 @@ import { readReport } from "./lib/vitestReport.ts"
 
 const isCI = ["1", "true"].includes(process.env["CI"] ?? "")
 const flags = process.argv.slice(2).filter((arg) => arg.startsWith("--"))
-const filters = process.argv.slice(2).filter((arg) => !arg.startsWith("--"))
+const isBridge = flags.includes("--bridge")
+const named = process.argv.slice(2).filter((arg) => !arg.startsWith("--"))
+const filters = isBridge ? ["packages/desktop-bridge/"] : named
 const reports = mkdtempSync(join(tmpdir(), "opencode-ssh-reports-"))
 
 /** Everything below carries this; what carries it at the end was left behind. */

@@ -37,6 +37,8 @@ const layers: Readonly<Record<string, ReadonlyArray<string>>> = {
 
 /** The parts that pick a platform, and may therefore import it. Nothing else of their package imports them. */
 const platformParts: ReadonlyArray<string> = ["packages/ssh-tunnel/src/node/", "packages/desktop-bridge/src/node/"]
+/** Packages whose whole `src` is an application, which chooses. */
+const applications: ReadonlySet<string> = new Set(["cli"])
 const platform: ReadonlyArray<string> = ["@effect/platform-node", "node:"]
 
 const fits = (specifier: string, allowed: string): boolean =>
@@ -100,6 +102,11 @@ const checkPackage = (file: string, specifier: string): string | undefined => {
   if (packageName === undefined || area !== "src") return undefined
   const isPlatform = platformParts.some((prefix) => file.startsWith(prefix))
   const allowed = [...layers[packageName] ?? [], ...(isPlatform ? platform : [])]
+  if (
+    specifier.startsWith(scope) && specifier.split("/")[2] === "node" && !isPlatform && !applications.has(packageName)
+  ) {
+    return "services pick no platform: only its user imports this part"
+  }
   if (allowed.some((name) => fits(specifier, name))) return undefined
   return `src of ${packageName} may import only ${allowed.join(", ")}${allowed.length === 0 ? "nothing" : ""}`
 }

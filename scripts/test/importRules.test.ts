@@ -33,6 +33,10 @@ describe("import directions", () => {
     )
     refused("packages/ssh-tunnel/src/node/A.ts", "import { N } from \"@effect/platform-node\"", "barrel")
     refused("packages/ssh-tunnel/src/A.ts", "import { layer } from \"./node/index.ts\"", "services pick no platform")
+    const live = "import { layer } from \"@opencode-ai/ssh-tunnel/node\""
+    allowed("packages/desktop-bridge/src/node/A.ts", live)
+    refused("packages/desktop-bridge/src/A.ts", live, "services pick no platform")
+    allowed("packages/cli/src/A.ts", live)
   })
 
   it("dependencies point down", () => {
