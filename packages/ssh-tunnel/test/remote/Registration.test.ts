@@ -3,6 +3,7 @@ import * as FakeServer from "@opencode-ai/ssh-lab/FakeServer"
 import * as Process from "@opencode-ai/ssh-lab/Process"
 import { Effect } from "effect"
 import * as Fs from "node:fs"
+import * as Net from "node:net"
 import * as Path from "node:path"
 import { vi } from "vitest"
 import * as Machine from "./Machine.ts"
@@ -30,6 +31,26 @@ const withServer = (shell: Machine.Shell, options: Machine.Options = {}) =>
     assert.isOk(server, outcome.stdout + outcome.stderr)
     return { machine, server, registration: read(machine.registration) }
   })
+
+/** A port on which another user listens: what counts is who owns the socket. Root only. */
+const anotherUsersPort = Effect.map(
+  Effect.acquireRelease(
+    Effect.callback<Net.Server>((resume) => {
+      const server = Net.createServer()
+      server.listen({ host: "127.0.0.1", port: 0 }, () => {
+        // Node has no public name for a listener's descriptor.
+        const { _handle: { fd } } = server as Net.Server & { readonly _handle: { readonly fd: number } }
+        Fs.fchownSync(fd, 65534, 65534)
+        resume(Effect.succeed(server))
+      })
+    }),
+    (server) => Effect.callback<void>((resume) => void server.close(() => resume(Effect.void)))
+  ),
+  (server) => {
+    const address = server.address()
+    return address === null || typeof address === "string" ? 0 : address.port
+  }
+)
 
 describe.concurrent.each(Machine.shells)("a registration, in %s", (_, shell) => {
   it.live("of a dead process is replaced", () =>
@@ -169,6 +190,37 @@ describe.concurrent.each(Machine.shells)("a registration, in %s", (_, shell) => 
       assert.strictEqual(next?.origin, "started")
       assert.isFalse(Machine.lives(server.pid))
     }))
+
+  it.live.skipIf(process.getuid?.() !== 0)(
+    "of a server whose port another user has taken is not handed out",
+    () =>
+      Effect.gen(function*() {
+        const { machine, registration, server } = yield* withServer(shell)
+        const port = yield* anotherUsersPort
+        write(machine.registration, { ...registration, port })
+        const look = yield* machine.run(shell, { action: "look" })
+        assert.deepInclude(look.result, { server: null, state: "deaf" })
+        assert.notInclude(look.stdout, String(server.password))
+      })
+  )
+
+  it.live.skipIf(process.getuid?.() !== 0)(
+    "says whose port it is, to a client that would send it a password",
+    () =>
+      Effect.gen(function*() {
+        const machine = yield* Machine.make()
+        const port = yield* anotherUsersPort
+        const look = yield* machine.run(shell, { action: "look", port })
+        assert.strictEqual(look.result?.error?._tag, "NotOurs")
+        assert.include(look.result?.error?.detail, `another user (id 65534) listens on port ${port}`)
+        // Ours, nobody's, or not asked for.
+        const mine = yield* FakeServer.tcp(() => {})
+        assert.isNull((yield* machine.run(shell, { action: "look", port: mine.port })).result?.server)
+        yield* mine.stop
+        assert.isNull((yield* machine.run(shell, { action: "look", port: mine.port })).result?.server)
+        assert.isNull((yield* machine.run(shell, { action: "look" })).result?.server)
+      })
+  )
 
   it.live("whose directory is unsafe is refused", () =>
     Effect.gen(function*() {
