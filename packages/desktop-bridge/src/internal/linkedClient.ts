@@ -76,14 +76,14 @@ const make = Effect.fnUntraced(function*({ open, reopens }: Opening) {
   const calls = yield* Ref.make<Calls>(new Map())
 
   /** The present connection; the first one is waited for. */
-  const opened = Effect.flatMap(SubscriptionRef.get(connection), (present) =>
-    present.state._tag === "Opening"
-      ? SubscriptionRef.changes(connection).pipe(
+  const opened = SubscriptionRef.get(connection).pipe(
+    Effect.filterOrElse(({ state }) => state._tag !== "Opening", (present) =>
+      SubscriptionRef.changes(connection).pipe(
         Stream.filter(({ state }) => state._tag !== "Opening"),
         Stream.runHead,
         Effect.map(Option.getOrElse(() => present))
-      )
-      : Effect.succeed(present))
+      ))
+  )
 
   const protocol = yield* RpcClient.Protocol.make(Effect.fnUntraced(function*(write: Write) {
     const delivering = yield* FiberSet.make()

@@ -4,6 +4,7 @@ import {
   Arbitrary,
   Cause,
   Deferred,
+  Duration,
   Effect,
   Exit,
   Fiber,
@@ -362,7 +363,8 @@ const suite = (transport: Transport) => {
             yield* SubscriptionRef.set(probe.picture, picture)
             assert.strictEqual(yield* Queue.take(pictures), picture)
           }
-        })
+        }),
+      { retryFirst: Duration.millis(5), retryMost: Duration.millis(20) }
     )
 
     test("does not resume after an error of the stream's own", ({ window }) =>
