@@ -120,10 +120,17 @@ const make = Effect.fnUntraced(function*({ open, reopens }: Opening) {
       yield* become("Online", Option.some(port))
       yield* Stream.runForEach(Stream.fromQueue(inbox), deliver)
       return (yield* Clock.currentTimeMillis) - opened >= Duration.toMillis(limits.steady)
-    }).pipe(Effect.scoped, Effect.orElseSucceed(() => false))
+    }).pipe(
+      Effect.scoped,
+      Effect.orElseSucceed(() => false),
+      // Whatever goes wrong with one port, its calls must be told, and the next port may do better.
+      Effect.catchDefect((defect) => Effect.as(Effect.logError(defect), false))
+    )
 
     /** First nobody can call any more, then everybody who waits is told: so no call is left waiting. */
-    const lose = become(reopens ? "Offline" : "Closed", Option.none()).pipe(
+    const lose = Queue.poll(wakeUps).pipe(
+      // Whoever sees from here on that the link is lost may skip the wait that follows; an earlier wish does not count.
+      Effect.andThen(become(reopens ? "Offline" : "Closed", Option.none())),
       Effect.andThen(tellAll({
         _tag: "ClientProtocolError",
         error: linkError("The link to the main process was lost before the answer came")
@@ -139,15 +146,11 @@ const make = Effect.fnUntraced(function*({ open, reopens }: Opening) {
       )
       // Several windows that lost the same server come back one by one.
       const millis = longest * (yield* Random.nextBetween(0.8, 1.2))
-      yield* Queue.poll(wakeUps)
       yield* Effect.raceFirst(Effect.sleep(Duration.millis(millis)), Queue.take(wakeUps))
     })
 
     const turn = Effect.tap(live, lose)
-    yield* (reopens ? Effect.forever(Effect.flatMap(turn, pause)) : turn).pipe(
-      Effect.tapCause((cause) => Effect.logError(cause)),
-      Effect.forkScoped({ startImmediately: true })
-    )
+    yield* Effect.forkScoped(reopens ? Effect.forever(Effect.flatMap(turn, pause)) : turn, { startImmediately: true })
 
     const send = Effect.fnUntraced(function*(clientId: number, request: FromClientEncoded) {
       const { port, state } = yield* opened

@@ -562,18 +562,18 @@ describe("the window's server", () => {
 })
 
 describe("a window in a browser", () => {
-  it.live("waits longer from loss to loss, comes back when the server does, and at once when asked", () =>
+  it.live("waits longer from loss to loss, and comes back when the server does", () =>
     Effect.gen(function*() {
       const directory = yield* site
       const scope = yield* Scope.make()
       const first = yield* WebSocketServer.serve(Suite, { directory }).pipe(Scope.provide(scope))
       const attempts = yield* Queue.unbounded<number>()
-      let visitor = yield* visit(first.url)
+      const visitors = yield* Ref.make(yield* visit(first.url))
       const context = yield* Layer.build(WebSocketRpc.layerClient({
         url: WebSocketRpc.rpcUrl(`${first.origin}/`),
         connect: (url) => {
           Queue.offerUnsafe(attempts, performance.now())
-          return asClient(connectAs(visitor)(url))
+          return asClient(connectAs(Ref.getUnsafe(visitors))(url))
         }
       }))
       const client = yield* RpcClient.make(Suite).pipe(Effect.provide(context))
@@ -588,8 +588,7 @@ describe("a window in a browser", () => {
       const lost = yield* Effect.exit(client.add({ a: 1, b: 2 }))
       assert.isTrue(Exit.isFailure(lost))
       const again = yield* WebSocketServer.serve(Suite, { directory, port: first.port })
-      visitor = yield* visit(again.url)
-      yield* link.retryNow
+      yield* Ref.set(visitors, yield* visit(again.url))
       yield* link.changes.pipe(Stream.filter(({ _tag }) => _tag === "Online"), Stream.runHead)
       assert.strictEqual(yield* client.add({ a: 1, b: 2 }), 3)
     }).pipe(
@@ -597,6 +596,39 @@ describe("a window in a browser", () => {
       Effect.provideService(TransportLimits, {
         ...TransportLimits.defaults,
         retryFirst: Duration.millis(20),
+        retryMost: Duration.hours(1)
+      })
+    ))
+
+  it.live("tries again at once when asked", () =>
+    Effect.gen(function*() {
+      const directory = yield* site
+      const scope = yield* Scope.make()
+      const first = yield* WebSocketServer.serve(Suite, { directory }).pipe(Scope.provide(scope))
+      const visitors = yield* Ref.make(yield* visit(first.url))
+      const context = yield* Layer.build(WebSocketRpc.layerClient({
+        url: WebSocketRpc.rpcUrl(`${first.origin}/`),
+        connect: (url) => asClient(connectAs(Ref.getUnsafe(visitors))(url))
+      }))
+      const client = yield* RpcClient.make(Suite).pipe(Effect.provide(context))
+      const link = yield* Effect.provide(Link, context)
+      const becomes = (tag: string) => link.changes.pipe(Stream.filter(({ _tag }) => _tag === tag), Stream.runHead)
+      yield* becomes("Online")
+      // Asked while there is nothing to wait for, which must not shorten a later wait.
+      yield* link.retryNow
+      yield* Scope.close(scope, Exit.void)
+      yield* becomes("Offline")
+      const again = yield* WebSocketServer.serve(Suite, { directory, port: first.port })
+      yield* Ref.set(visitors, yield* visit(again.url))
+      assert.strictEqual((yield* link.state)._tag, "Offline")
+      yield* link.retryNow
+      yield* becomes("Online")
+      assert.strictEqual(yield* client.add({ a: 1, b: 2 }), 3)
+    }).pipe(
+      Effect.provide(handlers),
+      Effect.provideService(TransportLimits, {
+        ...TransportLimits.defaults,
+        retryFirst: Duration.hours(1),
         retryMost: Duration.hours(1)
       })
     ))
