@@ -152,6 +152,7 @@ export class OpenSsh extends Context.Service<OpenSsh, {
       const directory = yield* RuntimeDirectory
       const reaper = yield* Reaper
       const timing = yield* Timing
+      const lifetime = yield* Effect.scope
       const encoder = new TextEncoder()
 
       const binary = host.environment["OPENCODE_SSH_BINARY"] ?? "ssh"
@@ -359,10 +360,9 @@ export class OpenSsh extends Context.Service<OpenSsh, {
           if (Option.isNone(known)) return yield* Scope.close(scope, exit)
           const pgid = yield* known.value
           yield* end(pgid, Scope.close(scope, exit))
-          yield* Effect.all([reaper.unregister(pgid), directory.forget(pgid)], {
-            concurrency: "unbounded",
-            discard: true
-          })
+          // Nobody has to wait for the reaper to hear of it: it knows another process with this number when it sees one.
+          yield* Effect.forkIn(reaper.unregister(pgid), lifetime)
+          yield* directory.forget(pgid)
         }))
         const { handle, input } = yield* Scope.provide(start(args, script), scope)
         yield* Deferred.succeed(pid, handle.pid)

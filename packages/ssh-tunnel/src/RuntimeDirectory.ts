@@ -180,7 +180,7 @@ export class RuntimeDirectory extends Context.Service<RuntimeDirectory, {
       /** The directory, if it is still there; a cleaner that has only taken files from it costs a new signature. */
       const keep = Effect.fnUntraced(function*(directory: string) {
         if (!(yield* isOurs(directory))) return Option.none<string>()
-        const signed = yield* Effect.isSuccess(fs.access(join(directory, ownerFile)))
+        const signed = yield* Effect.isSuccess(host.inspect(join(directory, ownerFile)))
         return signed ? Option.some(directory) : yield* Effect.option(sign(directory))
       })
 

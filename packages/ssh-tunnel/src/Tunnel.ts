@@ -1,5 +1,5 @@
 /** One authenticated ssh connection, and what rides on it: local forwards and remote commands. */
-import { Context, Effect, Layer, type Redacted, type Scope, type Stream } from "effect"
+import { Cache, Context, Effect, Layer, type Redacted, type Scope, type Stream } from "effect"
 import type { ConfigurationError } from "./ConfigurationError.ts"
 import type { ConnectingStep, Strategy } from "./ConnectionState.ts"
 import type { Destination } from "./Destination.ts"
@@ -124,7 +124,7 @@ export class Tunnel extends Context.Service<Tunnel, {
       yield* Effect.forkScoped(Effect.andThen(ssh.warmUp, directory.sweep))
 
       /** The machine that will see the login first: the first jump host, else the host itself. */
-      const firstHop = (destination: Destination) =>
+      const ask = (destination: Destination) =>
         ssh.resolve(destination).pipe(
           Effect.map((parameters) => {
             const value = (key: string) => new RegExp(`^${key} (.*)$`, "m").exec(parameters)?.[1] ?? ""
@@ -133,6 +133,9 @@ export class Tunnel extends Context.Service<Tunnel, {
           }),
           Effect.orElseSucceed(() => destination.toString())
         )
+      /** Many who ask for the same at the same moment share the answer; later it may be another one. */
+      const machines = yield* Cache.make({ lookup: ask, capacity: 256, timeToLive: 0 })
+      const firstHop = (destination: Destination) => Cache.get(machines, destination)
 
       return Tunnel.of({
         open: Effect.fn("Tunnel.open")(function*(destination: Destination, options: OpenOptions = {}) {

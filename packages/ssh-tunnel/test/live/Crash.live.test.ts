@@ -40,7 +40,11 @@ describe.skipIf(!Sshd.available)("a host process that is killed", () => {
 
   /** A connected host, whose reaper is told something first. */
   const withReaper = Effect.fnUntraced(function*(
-    use: (host: HostProcess.HostProcess, reaper: ProcessTable.ProcessInfo) => Effect.Effect<void, unknown>
+    use: (
+      host: HostProcess.HostProcess,
+      reaper: ProcessTable.ProcessInfo,
+      place: HostProcess.Place
+    ) => Effect.Effect<void, unknown>
   ) {
     const { fields } = yield* machine
     const place = yield* HostProcess.makePlace
@@ -49,7 +53,7 @@ describe.skipIf(!Sshd.available)("a host process that is killed", () => {
     yield* host.awaitState("Connected", "first")
     const reaper = yield* host.reaper
     if (reaper === undefined) return assert.fail("there is no reaper")
-    yield* use(host, reaper)
+    yield* use(host, reaper, place)
     yield* host.process.kill("SIGKILL")
     assert.isBelow(yield* Crash.gone(place.sshProcesses), Crash.limit)
     yield* Crash.gone(place.processes)
@@ -68,12 +72,20 @@ describe.skipIf(!Sshd.available)("a host process that is killed", () => {
     ))
 
   it.live("after its reaper was stopped: the next connection has found out", () =>
-    withReaper((host, reaper) =>
+    withReaper((host, reaper, place) =>
       Effect.gen(function*() {
         yield* ProcessTable.signal([reaper], "SIGSTOP")
         yield* host.command("disconnect first")
         yield* host.awaitState("Disconnected", "first")
         yield* host.command("connect first")
+        // No reaper, no ssh: what waits for its go is a shell.
+        yield* Effect.repeat(place.sshProcesses, {
+          schedule: Schedule.spaced("5 millis"),
+          until: (found) => found.length > 0
+        })
+        while ((yield* host.reaper)?.pid === reaper.pid) {
+          assert.deepStrictEqual((yield* place.sshProcesses).filter(({ command }) => command.startsWith("ssh ")), [])
+        }
         yield* host.awaitState("Connected", "first", 2)
         yield* another(host, reaper)
       })
