@@ -41,7 +41,8 @@ const tasks = {
     script: "scripts/demo.ts",
     needs: (args) => args.some((arg) => !arg.startsWith("-")) ? ["ssh"] : ["ssh", "sshd"]
   },
-  bench: { script: "bench/connect.ts", needs: () => ["ssh", "sshd"] },
+  desktop: { script: "packages/desktop/src/host/main.ts", needs: () => ["ssh"] },
+  bench: { script: "bench/run.ts", needs: () => ["ssh", "sshd"] },
   lab: { script: "scripts/lab.ts", needs: (args) => args.length === 0 ? [] : ["ssh", "sshd"] },
   test: { script: "scripts/test.ts", wants: testPrograms },
   bridge: { script: "scripts/test.ts", args: ["--bridge"], wants: () => ["ssh", "sshd"] },
