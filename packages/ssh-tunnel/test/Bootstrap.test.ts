@@ -271,6 +271,16 @@ describe("Bootstrap", () => {
       assert.include(JSON.stringify(reason), "still reading")
     }).pipe(Effect.provide(layer)))
 
+  it.effect("gives up in time where nobody has run the script", () =>
+    Effect.gen(function*() {
+      const { result } = yield* ensure((remote) =>
+        Effect.andThen(remote.say("welcome to another shell\n"), TestClock.adjust(Timing.defaults.bootstrap))
+      )
+      const reason = reasonOf(result)
+      assert.strictEqual(reason._tag, "InvalidOutput")
+      assert.include(JSON.stringify(reason), "another shell")
+    }).pipe(Effect.provide(layer)))
+
   it.effect("fails as the connection does", () =>
     Effect.gen(function*() {
       const remote = yield* makeRemote

@@ -158,7 +158,7 @@ const inside = Effect.fnUntraced(function*({ services }: Product.Product, profil
 })
 
 /** `host.ts` in one file: it starts in a quarter of the time. */
-const bundled = Effect.gen(function*() {
+export const bundled = Effect.gen(function*() {
   const file = Path.join(yield* TempDirectory.make(), "host.mjs")
   const source = fileURLToPath(new URL("host.ts", import.meta.url))
   yield* Process.output(bun, ["build", source, "--target=node", `--outfile=${file}`])
