@@ -6,6 +6,7 @@ import { candidates } from "../../packages/ssh-tunnel/src/internal/healthAnswer.
 import { overlay } from "../../packages/ssh-tunnel/src/internal/overlay.ts"
 import type { World } from "./docs.ts"
 import { errorReference } from "./errorReference.ts"
+import { lifecycleDiagram } from "./lifecycleDiagram.ts"
 import { docOf, sentenceOf, table } from "./markdown.ts"
 
 /** The repository's files, of which the texts are made. */
@@ -94,6 +95,7 @@ export const generated = (repository: Repository): World["generated"] =>
     ["overlay", overlayText],
     ["profile-fields", () => profileFields(repository)],
     ["endpoints", endpoints],
+    ["lifecycle", lifecycleDiagram],
     [
       "errors",
       () => errorReference(must(repository), (name) => ofError({ _tag: name } as Parameters<typeof ofError>[0]))

@@ -233,7 +233,7 @@ export class Connections extends Context.Service<Connections, {
         }
         const { found, session } = Option.getOrThrow(yield* heldBy(id))
         if (command._tag === "Wait") {
-          if (command.millis > 0) yield* sessions.withdraw(session)
+          yield* sessions.withdraw(session)
           yield* Effect.timeoutOption(session.tunnel.closed, command.millis)
           return { _tag: "Elapsed", ticket }
         }

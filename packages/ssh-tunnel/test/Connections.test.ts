@@ -243,8 +243,8 @@ describe("trying again", () => {
         yield* serverDies()
         yield* aMoment
         yield* awaitState(connections, "Reconnecting", ({ attempt }) => attempt === 2)
-        // Requests are refused while nobody could answer them.
-        assert.deepStrictEqual(yield* Ref.get(forwards), ["+50000:4096", "-50000:4096"])
+        // Requests are refused while nobody could answer them; it is looked for through a port that nobody knows.
+        assert.deepStrictEqual(yield* Ref.get(forwards), ["+50000:4096", "-50000:4096", "+50100:4096", "-50100:4096"])
         yield* serve(4096, { state: "up", version: "1.19.0" })
         yield* TestClock.adjust("10 seconds")
         const after = yield* awaitState(connections, "Connected")
@@ -480,6 +480,21 @@ describe("waking up", () => {
           assert.strictEqual(yield* Ref.get(opened), 2)
         }).pipe(Effect.scoped, Effect.provide(layerWith(profile())))
       )
+    }))
+
+  it.effect("the silence of a probe that was under way when the machine woke up is the link's as well", () =>
+    Effect.gen(function*() {
+      const { layerWith, open, serve } = yield* world
+      yield* Effect.gen(function*() {
+        const { connections } = yield* connect
+        const seen = yield* record(connections)
+        yield* serve(4096, { state: "hung" })
+        yield* TestClock.adjust(Duration.sum(healthInterval, Duration.seconds(1)))
+        yield* connections.networkChanged
+        yield* TestClock.adjust(Duration.times(healthTimeout, 2))
+        assert.strictEqual((yield* Ref.get(seen))[1], "Reconnecting 1 ConnectionLost")
+        assert.strictEqual(yield* Ref.get(open), 1)
+      }).pipe(Effect.scoped, Effect.provide(layerWith(profile())))
     }))
 
   it.effect("a night on which the machine sleeps: it does not count, and the wait is over when it wakes", () =>

@@ -47,6 +47,8 @@ export const world = Effect.gen(function*() {
   const open = yield* Ref.make(0)
   /** `+local:remote` and `-local:remote`, in order. */
   const forwards = yield* Ref.make<ReadonlyArray<string>>([])
+  /** How often any port would do. */
+  const anyPorts = yield* Ref.make(0)
   /** Local ports that strangers hold. */
   const strangers = yield* Ref.make<ReadonlyArray<number>>([])
   const closed = yield* Ref.make(yield* Deferred.make<never, TransportError>())
@@ -120,14 +122,16 @@ export const world = Effect.gen(function*() {
       strategy: "master",
       forward: (remotePort, choice) =>
         Effect.gen(function*() {
-          const wanted = choice !== undefined && choice._tag !== "Any" ? choice.port : 50_000
+          const wanted = choice !== undefined && choice._tag !== "Any"
+            ? choice.port
+            : 50_000 + 100 * (yield* Ref.getAndUpdate(anyPorts, (count) => count + 1))
           const taken = yield* Ref.get(strangers)
           const all = yield* Ref.get(forwards)
           const held = (port: number) =>
             all.filter((line) => line.startsWith(`+${port}:`)).length >
               all.filter((line) => line.startsWith(`-${port}:`)).length
-          const candidates = [wanted, 50_000, 50_001, 50_002, 50_003]
-          const localPort = candidates.find((port) => !taken.includes(port) && !held(port)) ?? 50_009
+          const candidates = [wanted, wanted + 1, wanted + 2]
+          const localPort = candidates.find((port) => !taken.includes(port) && !held(port)) ?? wanted + 3
           yield* Ref.update(forwards, (all) => [...all, `+${localPort}:${remotePort}`])
           return {
             localPort,

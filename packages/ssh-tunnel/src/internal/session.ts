@@ -344,28 +344,30 @@ export const make = Effect.gen(function*() {
     const { bell, profile, tunnel } = session
     const { forward: { localPort, remotePort } } = yield* Ref.get(session.forward)
 
-    /** After a wake-up or a change of the network silence means the link, else the server. */
-    const silence = (reason: Reason): ConnectionError =>
-      reason === "asked"
-        ? new TransportError({
-          reason: new ConnectionLost({
-            target: target(profile.destination, host.home),
-            detail: "nothing came through it any more"
-          })
-        })
-        : new DiscoveryError({
+    /** After a wake-up or a change of the network, also one while it was asked, silence means the link; else the server. */
+    const silence = Effect.fnUntraced(function*(reason: Reason): Effect.fn.Return<never, ConnectionError> {
+      if (reason !== "asked" && (yield* Queue.size(bell)) === 0) {
+        return yield* new DiscoveryError({
           reason: new NoAnswer({
             remotePort,
             waited: Duration.toMillis(timing.healthTimeout),
             detail: "it accepts connections and does not answer"
           })
         })
+      }
+      return yield* new TransportError({
+        reason: new ConnectionLost({
+          target: target(profile.destination, host.home),
+          detail: "nothing came through it any more"
+        })
+      })
+    })
 
     const round = Effect.fnUntraced(function*(reason: Reason): Effect.fn.Return<Reason, ConnectionError, Scope.Scope> {
       if (reason === "closed") yield* verify(session, found)
       const closed = yield* http.hold({ port: localPort, path: found.info.path }).pipe(
         Effect.map((held) => held.closed),
-        Effect.timeoutOrElse({ duration: timing.healthTimeout, orElse: () => Effect.fail(silence(reason)) }),
+        Effect.timeoutOrElse({ duration: timing.healthTimeout, orElse: () => silence(reason) }),
         Effect.retry({ times: 1, while: (error) => error._tag !== "LoopbackHttpError" }),
         Effect.catchTag("LoopbackHttpError", () => Effect.as(verify(session, found), Effect.never))
       )

@@ -1,6 +1,6 @@
 /**
  * A made-up world for the machine of `lifecycle.ts`: it plays what happens, does what the machine commands, and keeps
- * its own account of what must hold. And a drawing of the machine, from what it does rather than from what it says.
+ * its own account of what must hold.
  */
 import { assert } from "@effect/vitest"
 import { Duration } from "effect"
@@ -31,8 +31,6 @@ export const connected: Connected = ConnectionState.cases.Connected.make({
 const progress = ConnectionState.cases.Connecting.make({ step: "authenticating", since: connected.since })
 
 export const step = Lifecycle.make(Timing.defaults)
-
-type Tag = Lifecycle.Event["_tag"]
 
 /** What the world may do next, by name: people, the machine they sit at, and the work. */
 export const happenings = [
@@ -283,67 +281,4 @@ export const play = (script: ReadonlyArray<{ readonly happening: Happening; read
     }
   }
   return seen
-}
-
-/** Words for the events that lead from one state to another. */
-const words: { readonly [H in Happening]?: string } = {
-  connect: "connect",
-  disconnect: "disconnect",
-  retry: "retryNow",
-  nudge: "networkChanged, wake-up",
-  "link is lost": "ssh ended",
-  "server is gone": "server gone",
-  "login is refused": "error that is not retryable",
-  "work breaks": "defect"
-}
-
-const wellDone: { readonly [T in Tag]?: string } = {
-  Opened: "ssh is ready",
-  Found: "server answers",
-  Elapsed: "time is up",
-  Closed: "all ended"
-}
-
-/**
- * All transitions of a connection that has been up once, found by trying every event in every state that can be
- * reached, as the lines of a Mermaid diagram. Left out: shutdown, which ends every state, and what changes nothing.
- */
-export const diagram = (): ReadonlyArray<string> => {
-  const edges = new Map<string, Array<string>>()
-  const known = new Set<string>()
-  const at = { monotonic: 1000, wall: 1000, chance: 0.5 }
-  const keyOf = (life: Lifecycle.Life) =>
-    [life._tag, "session" in life ? life.session : "", "next" in life ? life.next._tag : ""].join(" ")
-  const explore = (life: Lifecycle.Life) => {
-    if (known.has(keyOf(life))) return
-    known.add(keyOf(life))
-    const { ticket } = life
-    const events: ReadonlyArray<readonly [string | undefined, Lifecycle.Event | undefined]> = [
-      [words.connect, { _tag: "Connect", origin: "restore" }],
-      [wellDone[success(life)?._tag ?? "Progress"], success(life)],
-      [words["link is lost"], { _tag: "Lost", ticket, error: linkLost }],
-      [words["server is gone"], life._tag === "Opening" ? undefined : { _tag: "Lost", ticket, error: serverGone }],
-      [words["login is refused"], { _tag: "Lost", ticket, error: refused }],
-      [words["work breaks"], { _tag: "Broken", ticket, error: linkLost }],
-      [words.nudge, { _tag: "Nudge" }],
-      [words.retry, { _tag: "Retry" }],
-      [words.disconnect, { _tag: "Disconnect" }]
-    ]
-    for (const [word, event] of events) {
-      if (word === undefined || event === undefined) continue
-      const [next] = step(life, event, at)
-      if (next._tag !== life._tag) {
-        const edge = `${life._tag} --> ${next._tag}`
-        const labels = edges.get(edge) ?? []
-        if (!labels.includes(word)) edges.set(edge, [...labels, word])
-      }
-      explore(next)
-    }
-  }
-  explore(Lifecycle.initial)
-  return [
-    "stateDiagram-v2",
-    "  [*] --> Off",
-    ...[...edges].map(([edge, labels]) => `  ${edge}: ${labels.join(" / ")}`)
-  ]
 }
