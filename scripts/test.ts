@@ -38,6 +38,7 @@ const missing = (process.env["OPENCODE_SSH_MISSING"] ?? "").split(" ").filter((n
 
 const staticSteps: ReadonlyArray<Step> = [
   { name: "types", command: ["tsc", "-p", "tsconfig.json"] },
+  { name: "types of the window", command: ["tsc", "-p", "packages/desktop/tsconfig.json"] },
   { name: "lint", command: ["oxlint", "--deny-warnings"] },
   { name: "format", command: ["dprint", "check"] },
   { name: "Effect's diagnostics", command: ["bun", "run", "lint:effect"] },

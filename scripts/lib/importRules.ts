@@ -30,13 +30,28 @@ const scope = "@opencode-ai/"
 const layers: Readonly<Record<string, ReadonlyArray<string>>> = {
   "ssh-tunnel": ["effect"],
   "desktop-bridge": ["effect", "@opencode-ai/ssh-tunnel"],
-  desktop: ["effect", "@opencode-ai/desktop-bridge", "solid-js"],
+  desktop: ["effect", "@opencode-ai/desktop-bridge", "@opencode-ai/ssh-tunnel"],
   cli: ["effect", "@opencode-ai/ssh-tunnel", "@effect/platform-node", "node:"],
   lab: ["effect", "@effect/platform-node", "node:"]
 }
 
+/** What is bundled for the page: the contract, and of ssh-tunnel its words, which need no platform and no service. */
+const pagePart = "packages/desktop/src/ui/"
+const page: ReadonlyArray<string> = [
+  "effect",
+  "solid-js",
+  "@kobalte/core",
+  ...["BridgeApi", "BridgeError", "Link", "WebSocketRpc"].map((name) => `${scope}desktop-bridge/${name}`),
+  ...["ConnectionError", "ConnectionState", "Destination", "DoctorStep", "Profile", "ProfileDraft", "SshCommandLine"]
+    .map((name) => `${scope}ssh-tunnel/${name}`)
+]
+
 /** The parts that pick a platform, and may therefore import it. Nothing else of their package imports them. */
-const platformParts: ReadonlyArray<string> = ["packages/ssh-tunnel/src/node/", "packages/desktop-bridge/src/node/"]
+const platformParts: ReadonlyArray<string> = [
+  "packages/ssh-tunnel/src/node/",
+  "packages/desktop-bridge/src/node/",
+  "packages/desktop/src/host/"
+]
 /** Packages whose whole `src` is an application, which chooses. */
 const applications: ReadonlySet<string> = new Set(["cli"])
 const platform: ReadonlyArray<string> = ["@effect/platform-node", "node:"]
@@ -101,7 +116,7 @@ const checkPackage = (file: string, specifier: string): string | undefined => {
   const { area, packageName } = partOf(file)
   if (packageName === undefined || area !== "src") return undefined
   const isPlatform = platformParts.some((prefix) => file.startsWith(prefix))
-  const allowed = [...layers[packageName] ?? [], ...(isPlatform ? platform : [])]
+  const allowed = file.startsWith(pagePart) ? page : [...layers[packageName] ?? [], ...(isPlatform ? platform : [])]
   if (
     specifier.startsWith(scope) && specifier.split("/")[2] === "node" && !isPlatform && !applications.has(packageName)
   ) {

@@ -63,7 +63,8 @@ export const useActs = (): Acts => {
       })
     },
     opening,
-    duplicate: ({ id }) => void store.run(bridge.duplicateProfile({ id }), { success: (copy) => store.select(copy.id) }),
+    duplicate: ({ id }) =>
+      void store.run(bridge.duplicateProfile({ id }), { success: (copy) => store.select(copy.id) }),
     copyUrl: ({ id }) => {
       const state = store.state(id)
       if (state._tag === "Connected") void copied(state.url, notices.urlCopied)

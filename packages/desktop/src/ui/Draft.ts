@@ -141,7 +141,9 @@ export const draft = (form: Form, base?: ProfileDraft): ProfileDraft | undefined
 }
 
 /** What `ssh -G` may be asked about this form, or `undefined` while a field that it needs is wrong. */
-export const target = (form: Form): Pick<ProfileDraft, "host" | "user" | "port" | "identityFile" | "proxyJump"> | undefined => {
+export const target = (
+  form: Form
+): Pick<ProfileDraft, "host" | "user" | "port" | "identityFile" | "proxyJump"> | undefined => {
   const wrong = errors({ ...form, name: "name" })
   if ((["host", "user", "port", "identityFile", "proxyJump"] as const).some((field) => wrong[field] !== undefined)) {
     return undefined
@@ -165,7 +167,11 @@ export const target = (form: Form): Pick<ProfileDraft, "host" | "user" | "port" 
 export type Understood =
   | { readonly _tag: "Nothing" }
   | { readonly _tag: "Refused"; readonly refusals: ReadonlyArray<SshCommandLine.Explanation> }
-  | { readonly _tag: "Destination"; readonly destination: Destination; readonly notes: ReadonlyArray<SshCommandLine.Explanation> }
+  | {
+    readonly _tag: "Destination"
+    readonly destination: Destination
+    readonly notes: ReadonlyArray<SshCommandLine.Explanation>
+  }
 
 /** Reads a destination, an `ssh …` line or an `ssh://` address. */
 export const understand = (typed: string): Understood => {
@@ -183,4 +189,3 @@ export const understand = (typed: string): Understood => {
 
 /** The remote port that is tried when the form names none. */
 export const remotePortPlaceholder = String(defaultRemotePort)
-

@@ -24,7 +24,10 @@ interface Fault {
 
 /** The host part of a jump as ssh writes it, to compare `me@bastion:22` with what ssh says of `bastion`. */
 const bare = (hop: string): string =>
-  hop.replace(/^ssh:\/\//, "").replace(/^.*@/, "").replace(/^\[([^\]]+)\](?::\d+)?$/, "$1").replace(/^([^:]+):\d+$/, "$1")
+  hop.replace(/^ssh:\/\//, "").replace(/^.*@/, "").replace(/^\[([^\]]+)\](?::\d+)?$/, "$1").replace(
+    /^([^:]+):\d+$/,
+    "$1"
+  )
 
 /** The jump hosts that a profile names. */
 export const profileHops = (profile: Profile): ReadonlyArray<string> =>
@@ -97,7 +100,11 @@ const busyWith = (state: ConnectionState, names: ReadonlyArray<string>): number 
 }
 
 /** The nodes of a connection's way, in order. Exactly one of all nodes and links is `broken` when there is an error. */
-export const nodes = (profile: Profile, state: ConnectionState, seen: ReadonlyArray<string>): ReadonlyArray<PathNode> => {
+export const nodes = (
+  profile: Profile,
+  state: ConnectionState,
+  seen: ReadonlyArray<string>
+): ReadonlyArray<PathNode> => {
   const names = hops(profile, seen)
   const places: ReadonlyArray<readonly [Place, string]> = [
     ["local", path.local],

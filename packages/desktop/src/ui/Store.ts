@@ -8,7 +8,7 @@ import { type Clipboard, makeClipboard } from "./Clipboard.ts"
 import { type Clock, makeClock } from "./Clock.ts"
 import { makeNews, type News } from "./News.ts"
 import { hopOf } from "./PathView.ts"
-import { type CallError, problem, type Problem } from "./Problem.ts"
+import { type CallError, type Problem, problem } from "./Problem.ts"
 import * as Timing from "./Timing.ts"
 import type { WindowOptions } from "./Window.ts"
 
@@ -159,7 +159,11 @@ export const makeStore = (options: WindowOptions): Store => {
     })
 
   /** Asks again when a stream ends, in whichever way: the application may come back. */
-  const follow = <A>(stream: Stream.Stream<A, CallError>, each: (value: A) => void, failed: (problem: Problem) => void) =>
+  const follow = <A>(
+    stream: Stream.Stream<A, CallError>,
+    each: (value: A) => void,
+    failed: (problem: Problem) => void
+  ) =>
     stream.pipe(
       Stream.runForEach((value) => Effect.sync(() => each(value))),
       Effect.matchCause({
@@ -182,8 +186,10 @@ export const makeStore = (options: WindowOptions): Store => {
     (exit) => Exit.isSuccess(exit) && setAbout(exit.value)
   )
   if (options.link !== undefined) {
-    const told = Stream.runForEach(options.link, ({ _tag }) =>
-      Effect.sync(() => setLink(_tag === "Online" ? "open" : _tag === "Opening" ? "connecting" : "lost")))
+    const told = Stream.runForEach(
+      options.link,
+      ({ _tag }) => Effect.sync(() => setLink(_tag === "Online" ? "open" : _tag === "Opening" ? "connecting" : "lost"))
+    )
     start(told, () => {})
   }
 

@@ -1,5 +1,5 @@
 /** Every text of the window. What ssh-tunnel says (errors, remedies, titles of steps) comes from there. */
-import type { ConnectionState, ConnectingStep } from "@opencode-ai/ssh-tunnel/ConnectionState"
+import type { ConnectingStep, ConnectionState } from "@opencode-ai/ssh-tunnel/ConnectionState"
 import type { StepStatus } from "@opencode-ai/ssh-tunnel/DoctorStep"
 
 type StateTag = ConnectionState["_tag"]
@@ -50,7 +50,7 @@ export const list = {
 }
 
 export const empty = {
-  title: "Nothing here yet",
+  title: "No connections yet",
   text: "Add the machine that OpenCode runs on. Anything you can reach with ssh will do.",
   action: "Add connection",
   pick: "Select a connection"
@@ -109,7 +109,8 @@ export const detail = {
   unsecured: "This server has no password",
   unsecuredText:
     "Every user of the remote machine can use it and, while you are connected, so can web pages in your browser. Start OpenCode there with OPENCODE_SERVER_PASSWORD set, or let this app start it.",
-  idle: "Not connected. Connecting logs in with your ssh settings, finds the OpenCode server and opens a local address for it.",
+  idle:
+    "Not connected. Connecting logs in with your ssh settings, finds the OpenCode server and opens a local address for it.",
   retryIn: (seconds: number) => seconds <= 0 ? "Trying now" : `Next try in ${seconds} s`,
   attempt: (attempt: number) => `Attempt ${attempt}`,
   lost: "The connection was lost. It is made again by itself.",
@@ -292,7 +293,8 @@ export const notices = {
   lostText: "Reconnecting by itself.",
   back: (name: string) => `${name} is connected again`,
   failed: (name: string) => `${name} could not be reconnected`,
-  announce: (name: string, word: string, detail: string) => detail === "" ? `${name}: ${word}` : `${name}: ${word}, ${detail}`,
+  announce: (name: string, word: string, detail: string) =>
+    detail === "" ? `${name}: ${word}` : `${name}: ${word}, ${detail}`,
   callFailed: "That did not work",
   blocked: "Your browser blocked the new tab",
   openLink: "Open it here",

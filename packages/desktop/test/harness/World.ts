@@ -1,5 +1,11 @@
 /** A bridge without a main process: the whole contract in memory, and a script that decides what happens. */
-import { type About, BridgeApi, type BridgeClient, type RemoteServerInfo, StatesUpdate } from "@opencode-ai/desktop-bridge/BridgeApi"
+import {
+  type About,
+  BridgeApi,
+  type BridgeClient,
+  type RemoteServerInfo,
+  type StatesUpdate
+} from "@opencode-ai/desktop-bridge/BridgeApi"
 import { BridgeError } from "@opencode-ai/desktop-bridge/BridgeError"
 import type { LinkState } from "@opencode-ai/desktop-bridge/Link"
 import { ConnectionState } from "@opencode-ai/ssh-tunnel/ConnectionState"
@@ -17,7 +23,10 @@ const decodeStep = Schema.decodeUnknownSync(DoctorStep)
 
 /** Everything here is JSON, so that a test can send it into the page. */
 export interface World {
-  readonly profiles: (profiles: ReadonlyArray<unknown>, problems?: ReadonlyArray<{ id?: string; name?: string; message: string }>) => void
+  readonly profiles: (
+    profiles: ReadonlyArray<unknown>,
+    problems?: ReadonlyArray<{ id?: string; name?: string; message: string }>
+  ) => void
   readonly state: (id: string, state: unknown) => void
   readonly states: (states: ReadonlyArray<readonly [string, unknown]>) => void
   readonly hosts: (names: ReadonlyArray<string>) => void
@@ -40,7 +49,11 @@ export interface World {
   readonly told: () => ReadonlyArray<unknown>
 }
 
-const about: About = { application: "OpenCode Desktop 1.18.33", supportedVersions: ">=1.0.0 <2.0.0", notifications: false }
+const about: About = {
+  application: "OpenCode Desktop 1.18.33",
+  supportedVersions: ">=1.0.0 <2.0.0",
+  notifications: false
+}
 
 const gone = new RpcClientError({ reason: new SocketCloseError({ code: 1006, closeReason: "gone" }) })
 
@@ -51,7 +64,9 @@ export interface Made {
 }
 
 export const make = Effect.gen(function*() {
-  const list = yield* SubscriptionRef.make<{ profiles: ReadonlyArray<Profile>; problems: ReadonlyArray<{ message: string }> }>({
+  const list = yield* SubscriptionRef.make<
+    { profiles: ReadonlyArray<Profile>; problems: ReadonlyArray<{ message: string }> }
+  >({
     profiles: [],
     problems: []
   })
@@ -69,7 +84,11 @@ export const make = Effect.gen(function*() {
   const failures = new Map<string, BridgeError>()
   const calls: Array<readonly [string, unknown]> = []
 
-  const call = <A>(name: string, payload: unknown, effect: Effect.Effect<A, BridgeError>): Effect.Effect<A, BridgeError> =>
+  const call = <A>(
+    name: string,
+    payload: unknown,
+    effect: Effect.Effect<A, BridgeError>
+  ): Effect.Effect<A, BridgeError> =>
     Effect.suspend(() => {
       calls.push([name, payload === undefined ? undefined : JSON.parse(JSON.stringify(payload))])
       const failure = failures.get(name)
@@ -98,37 +117,60 @@ export const make = Effect.gen(function*() {
         Stream.fromPubSub(changes)
       ),
     addProfile: ({ draft }) =>
-      call("addProfile", draft, Effect.suspend(() => {
-        const profile = new Profile({ ...draft, id: ProfileId.make(`added-${++made}`) })
-        return Effect.as(save((all) => [...all, profile]), profile)
-      })),
+      call(
+        "addProfile",
+        draft,
+        Effect.suspend(() => {
+          const profile = new Profile({ ...draft, id: ProfileId.make(`added-${++made}`) })
+          return Effect.as(save((all) => [...all, profile]), profile)
+        })
+      ),
     editProfile: ({ profile }) =>
-      call("editProfile", profile, Effect.as(save((all) => all.map((one) => one.id === profile.id ? profile : one)), profile)),
+      call(
+        "editProfile",
+        profile,
+        Effect.as(save((all) => all.map((one) => one.id === profile.id ? profile : one)), profile)
+      ),
     removeProfile: ({ id }) => call("removeProfile", { id }, save((all) => all.filter((one) => one.id !== id))),
     duplicateProfile: ({ id }) =>
-      call("duplicateProfile", { id }, Effect.gen(function*() {
-        const { profiles } = yield* SubscriptionRef.get(list)
-        const one = profiles.find((profile) => profile.id === id)!
-        const copy = new Profile({ ...one, id: ProfileId.make(`copy-${++made}`), name: `${one.name} copy` })
-        yield* save((all) => [...all, copy])
-        return copy
-      })),
+      call(
+        "duplicateProfile",
+        { id },
+        Effect.gen(function*() {
+          const { profiles } = yield* SubscriptionRef.get(list)
+          const one = profiles.find((profile) => profile.id === id)!
+          const copy = new Profile({ ...one, id: ProfileId.make(`copy-${++made}`), name: `${one.name} copy` })
+          yield* save((all) => [...all, copy])
+          return copy
+        })
+      ),
     hosts: () =>
-      call("hosts", undefined, Effect.sync(() => hosts.map((name, line) => ({ name, file: "~/.ssh/config", line: line * 4 + 1 })))),
+      call(
+        "hosts",
+        undefined,
+        Effect.sync(() => hosts.map((name, line) => ({ name, file: "~/.ssh/config", line: line * 4 + 1 })))
+      ),
     importHosts: () => Effect.succeed({ added: [], skipped: [] }),
     exportProfiles: () => Effect.succeed("{}"),
     effective: (target) =>
-      call("effective", target, Effect.sync(() =>
-        (effective ?? {
-          hostname: `${target.host}.example.com`,
-          user: target.user ?? "dev",
-          port: target.port ?? 22,
-          identityFiles: target.identityFile === undefined ? ["~/.ssh/id_ed25519"] : [target.identityFile],
-          identitiesOnly: target.identityFile !== undefined,
-          ...(target.proxyJump === undefined ? {} : { proxyJump: target.proxyJump }),
-          parameters: [{ keyword: "hostname", value: `${target.host}.example.com` }, { keyword: "serveraliveinterval", value: "5" }]
-        }) as never
-      )),
+      call(
+        "effective",
+        target,
+        Effect.sync(() =>
+          (effective ?? {
+            hostname: `${target.host}.example.com`,
+            user: target.user ?? "dev",
+            port: target.port ?? 22,
+            identityFiles: target.identityFile === undefined ? ["~/.ssh/id_ed25519"] : [target.identityFile],
+            identitiesOnly: target.identityFile !== undefined,
+            ...(target.proxyJump === undefined ? {} : { proxyJump: target.proxyJump }),
+            parameters: [{ keyword: "hostname", value: `${target.host}.example.com` }, {
+              keyword: "serveraliveinterval",
+              value: "5"
+            }]
+          }) as never
+        )
+      ),
     connect: ({ id }) =>
       call("connect", { id }, publish(id, { _tag: "Connecting", step: "starting", since: new Date().toISOString() })),
     disconnect: ({ id }) => call("disconnect", { id }, publish(id, { _tag: "Disconnected" })),
@@ -138,16 +180,24 @@ export const make = Effect.gen(function*() {
     open: ({ id }) => call("open", { id }, Effect.sync(() => url === undefined ? {} : { url })),
     sshCommand: ({ id }) => call("sshCommand", { id }, Effect.succeed(`ssh -N -L 4096:127.0.0.1:4096 ${id}`)),
     diagnostics: ({ format, id, pseudonyms }) =>
-      call("diagnostics", { id, format, pseudonyms }, Effect.sync(() => pseudonyms ? report.replaceAll("devbox", "host-1") : report)),
+      call(
+        "diagnostics",
+        { id, format, pseudonyms },
+        Effect.sync(() => pseudonyms ? report.replaceAll("devbox", "host-1") : report)
+      ),
     examine: () => examine,
     examineDraft: ({ draft }) => Stream.unwrap(Effect.as(call("examineDraft", draft, Effect.void), examine)),
     serverStatus: ({ id }) => call("serverStatus", { id }, Effect.sync(() => server === undefined ? {} : { server })),
     serverStop: ({ id }) =>
-      call("serverStop", { id }, Effect.sync(() => {
-        const stopped = server
-        server = undefined
-        return stopped === undefined ? {} : { server: stopped }
-      })),
+      call(
+        "serverStop",
+        { id },
+        Effect.sync(() => {
+          const stopped = server
+          server = undefined
+          return stopped === undefined ? {} : { server: stopped }
+        })
+      ),
     serverLog: ({ follow, id }) =>
       Stream.unwrap(Effect.as(call("serverLog", { id, follow }, Effect.void), Stream.fromPubSub(lines))),
     about: () => Effect.succeed(about)
@@ -168,8 +218,9 @@ export const make = Effect.gen(function*() {
     }
   }) as unknown as BridgeClient
 
-  const run = <A>(effect: Effect.Effect<A>) => void Effect.runFork(effect)
-  const made_: Made = {
+  const runFork = Effect.runForkWith(yield* Effect.context<never>())
+  const run = <A>(effect: Effect.Effect<A>) => void runFork(effect)
+  const result: Made = {
     bridge,
     link: SubscriptionRef.changes(linkState),
     world: {
@@ -216,5 +267,5 @@ export const make = Effect.gen(function*() {
       calls: () => calls
     }
   }
-  return made_
+  return result
 })

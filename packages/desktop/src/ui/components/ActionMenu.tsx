@@ -8,13 +8,22 @@ import { actions } from "../Strings.ts"
 import { Icon } from "./Icon.tsx"
 
 const Item = (props: { readonly label: string; readonly act: () => void; readonly danger?: boolean }): JSX.Element => (
-  <DropdownMenu.Item class="oc-menu-item" data-danger={props.danger === true ? "" : undefined} onSelect={() => props.act()}>
+  <DropdownMenu.Item
+    class="oc-menu-item"
+    data-danger={props.danger === true ? "" : undefined}
+    onSelect={() => props.act()}
+  >
     {props.label}
   </DropdownMenu.Item>
 )
 
 export const ActionMenu = (
-  props: { readonly profile: Profile; readonly tabIndex?: number; readonly open?: boolean; readonly onOpen?: (open: boolean) => void }
+  props: {
+    readonly profile: Profile
+    readonly tabIndex?: number
+    readonly open?: boolean
+    readonly onOpen?: (open: boolean) => void
+  }
 ): JSX.Element => {
   const { layer, openDialog, store } = useWindow()
   const acts = useActs()

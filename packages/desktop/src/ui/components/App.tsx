@@ -62,55 +62,62 @@ export const App = (props: { readonly store: Store }): JSX.Element => {
     <Context.Provider
       value={{ store, dialog, openDialog, closeDialog: () => setDialog(undefined), layer }}
     >
-      <main class="oc-main" data-view={inDetail() && profileId() !== undefined ? "detail" : "list"}>
-        <Switch>
-          <Match when={isEmpty()}>
-            <section class="oc-empty">
-              <h1 class="oc-title">{empty.title}</h1>
-              <p>{empty.text}</p>
-              <Button kind="primary" icon="plus" data-autofocus="" onClick={add}>{empty.action}</Button>
-              <p class="oc-weak oc-small oc-empty-about">
-                <bdi>{store.about()?.application ?? ""}</bdi>
-              </p>
-            </section>
-          </Match>
-          <Match when={true}>
-            <div class="oc-pane oc-list-pane" ref={listPane}>
-              <ConnectionList onOpen={open} />
-            </div>
-            <div class="oc-pane oc-detail-pane" ref={detailPane}>
-              <Show when={store.listProblem()}>
-                {(problem) => <ProblemNote problem={problem()} title={list.storeProblem} />}
-              </Show>
-              <Show
-                when={profileId()}
-                keyed
-                fallback={
-                  <p class="oc-nothing">
-                    {store.profiles() === undefined && store.listProblem() === undefined ? list.loading : empty.pick}
-                  </p>
-                }
-              >
-                {(_id) => <Show when={store.selected()}>{(profile) => <ConnectionDetail profile={profile()} onBack={back} />}</Show>}
-              </Show>
-            </div>
-          </Match>
-        </Switch>
-      </main>
-      <p class="oc-hidden" role="status">{store.news.announced()}</p>
-      <div class="oc-gone" role="alert" data-shown={store.link() === "lost"}>
-        <Show when={store.link() === "lost"}>
-          <Icon name="spinner" />
-          <p>
-            <span class="oc-strong">{gone.title}</span> {gone.text}
-          </p>
+      <main class="oc-app">
+        <h1 class="oc-hidden">{list.title}</h1>
+        <div class="oc-main" data-view={inDetail() && profileId() !== undefined ? "detail" : "list"}>
+          <Switch>
+            <Match when={isEmpty()}>
+              <section class="oc-empty">
+                <h2 class="oc-title">{empty.title}</h2>
+                <p>{empty.text}</p>
+                <Button kind="primary" icon="plus" data-autofocus="" onClick={add}>{empty.action}</Button>
+                <p class="oc-weak oc-small oc-empty-about">
+                  <bdi>{store.about()?.application ?? ""}</bdi>
+                </p>
+              </section>
+            </Match>
+            <Match when={true}>
+              <div class="oc-pane oc-list-pane" ref={listPane}>
+                <ConnectionList onOpen={open} />
+              </div>
+              <div class="oc-pane oc-detail-pane" ref={detailPane}>
+                <Show when={store.listProblem()}>
+                  {(problem) => <ProblemNote problem={problem()} title={list.storeProblem} />}
+                </Show>
+                <Show
+                  when={profileId()}
+                  keyed
+                  fallback={
+                    <p class="oc-nothing">
+                      {store.profiles() === undefined && store.listProblem() === undefined ? list.loading : empty.pick}
+                    </p>
+                  }
+                >
+                  {(_id) => (
+                    <Show when={store.selected()}>
+                      {(profile) => <ConnectionDetail profile={profile()} onBack={back} />}
+                    </Show>
+                  )}
+                </Show>
+              </div>
+            </Match>
+          </Switch>
+        </div>
+        <p class="oc-hidden" role="status">{store.news.announced()}</p>
+        <div class="oc-gone" role="alert" data-shown={store.link() === "lost"}>
+          <Show when={store.link() === "lost"}>
+            <Icon name="spinner" />
+            <p>
+              <span class="oc-strong">{gone.title}</span> {gone.text}
+            </p>
+          </Show>
+        </div>
+        <div class="oc-layer" ref={setLayer} />
+        <Show when={layer()}>
+          <Dialogs dialog={dialog()} />
         </Show>
-      </div>
-      <div class="oc-layer" ref={setLayer} />
-      <Show when={layer()}>
-        <Dialogs dialog={dialog()} />
-      </Show>
-      <Notices />
+        <Notices />
+      </main>
     </Context.Provider>
   )
 }

@@ -137,7 +137,13 @@ export const ConnectionDetail = (props: { readonly profile: Profile; readonly on
   return (
     <section class="oc-detail" aria-label={detail.region(props.profile.name)}>
       <header class="oc-detail-head">
-        <button type="button" class="oc-icon-button oc-back" aria-label={actions.back} title={actions.back} onClick={() => props.onBack()}>
+        <button
+          type="button"
+          class="oc-icon-button oc-back"
+          aria-label={actions.back}
+          title={actions.back}
+          onClick={() => props.onBack()}
+        >
           <Icon name="back" />
         </button>
         <div class="oc-detail-name">

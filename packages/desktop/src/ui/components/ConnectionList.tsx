@@ -80,7 +80,7 @@ export const ConnectionList = (props: { readonly onOpen: (focus: boolean) => voi
   return (
     <nav class="oc-list" aria-label={list.label}>
       <div class="oc-list-head">
-        <h1 class="oc-title">{list.title}</h1>
+        <h2 class="oc-title">{list.title}</h2>
         <IconButton icon="keyboard" label={list.keys} onClick={() => openDialog({ _tag: "Keys" })} />
         <button type="button" class="oc-button" data-kind="ghost" onClick={() => openDialog({ _tag: "Add" })}>
           <Icon name="plus" />
@@ -129,7 +129,7 @@ export const ConnectionList = (props: { readonly onOpen: (focus: boolean) => voi
       </Show>
       <Show when={store.troubles().length > 0}>
         <section class="oc-troubles" aria-label={list.problems}>
-          <h2 class="oc-small-title">{list.problems}</h2>
+          <h3 class="oc-small-title">{list.problems}</h3>
           <For each={store.troubles()}>
             {(trouble) => (
               <div class="oc-trouble">

@@ -93,20 +93,23 @@ export const ConnectionRow = (
           when={props.current}
           fallback={
             // Two hundred menus would be slow to make: a row gets its own when it becomes the current one.
-            <button
-              type="button"
-              class="oc-icon-button"
-              tabIndex={-1}
-              aria-label={actions.moreFor(props.profile.name)}
-              aria-haspopup="true"
-              title={actions.more}
-              onClick={() => {
-                store.select(props.profile.id)
-                setMenuOpen(true)
-              }}
-            >
-              <Icon name="more" />
-            </button>
+
+
+              <button
+                type="button"
+                class="oc-icon-button"
+                tabIndex={-1}
+                aria-label={actions.moreFor(props.profile.name)}
+                aria-haspopup="true"
+                title={actions.more}
+                onClick={() => {
+                  store.select(props.profile.id)
+                  setMenuOpen(true)
+                }}
+              >
+                <Icon name="more" />
+              </button>
+
           }
         >
           <ActionMenu profile={props.profile} open={menuOpen()} onOpen={setMenuOpen} />

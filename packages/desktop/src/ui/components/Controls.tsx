@@ -37,7 +37,13 @@ export const Button = (props: ButtonProps): JSX.Element => {
 export const IconButton = (props: NativeButton & { readonly icon: IconName; readonly label: string }): JSX.Element => {
   const [own, native] = splitProps(props, ["icon", "label", "class"])
   return (
-    <button type="button" {...native} class={`oc-icon-button ${own.class ?? ""}`} aria-label={own.label} title={own.label}>
+    <button
+      type="button"
+      {...native}
+      class={`oc-icon-button ${own.class ?? ""}`}
+      aria-label={own.label}
+      title={own.label}
+    >
       <Icon name={own.icon} />
     </button>
   )
@@ -115,9 +121,18 @@ export const Field = (props: FieldProps): JSX.Element => {
 
 /** A part that can be folded; native, so that it works everywhere. */
 export const Fold = (
-  props: { readonly title: string; readonly children: JSX.Element; readonly onToggle?: (open: boolean) => void; readonly open?: boolean }
+  props: {
+    readonly title: string
+    readonly children: JSX.Element
+    readonly onToggle?: (open: boolean) => void
+    readonly open?: boolean
+  }
 ): JSX.Element => (
-  <details class="oc-fold" open={props.open === true} onToggle={(event) => props.onToggle?.(event.currentTarget.open)}>
+  <details
+    class="oc-fold"
+    open={props.open === true}
+    onToggle={(event) => props.onToggle?.(event.currentTarget.open)}
+  >
     <summary class="oc-fold-title">
       <Icon name="chevron" class="oc-fold-chevron" />
       {props.title}

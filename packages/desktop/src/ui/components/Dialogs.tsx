@@ -133,9 +133,20 @@ export const DiagnosticsDialog = (props: { readonly profile: Profile }): JSX.Ele
         </>
       }
     >
-      <Switch label={diagnostics.realNames} text={diagnostics.realNamesText} checked={realNames()} onChange={setRealNames} />
+      <Switch
+        label={diagnostics.realNames}
+        text={diagnostics.realNamesText}
+        checked={realNames()}
+        onChange={setRealNames}
+      />
       <Show when={problem()}>{(problem) => <ProblemNote problem={problem()} />}</Show>
-      <pre class="oc-report" tabindex="0" role="region" aria-label={diagnostics.preview} aria-busy={report() === undefined}>
+      <pre
+        class="oc-report"
+        tabindex="0"
+        role="region"
+        aria-label={diagnostics.preview}
+        aria-busy={report() === undefined}
+      >
         {report() ?? (problem() === undefined ? diagnostics.loading : "")}
       </pre>
     </Modal>

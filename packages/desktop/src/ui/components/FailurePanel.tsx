@@ -61,7 +61,14 @@ export const FailurePanel = (
       >
         <p>{failure.dangerText}</p>
         {/* Folded and without a button: it has to be read, and typed or selected by hand. */}
-        <Show when={props.error.remedy.command} fallback={<p><Foreign>{props.error.remedy.text}</Foreign></p>}>
+        <Show
+          when={props.error.remedy.command}
+          fallback={
+            <p>
+              <Foreign>{props.error.remedy.text}</Foreign>
+            </p>
+          }
+        >
           {(command) => (
             <Fold title={failure.confirmed}>
               <p>

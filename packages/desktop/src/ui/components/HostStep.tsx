@@ -145,7 +145,14 @@ export const HostStep = (
       <div class="oc-hosts">
         <p class="oc-small-title" id={`${id}-title`}>{wizard.hosts}</p>
         <Show when={problem()}>{(problem) => <ProblemNote problem={problem()} title={wizard.hostsProblem} />}</Show>
-        <ul class="oc-options" id={`${id}-list`} ref={options} role="listbox" aria-labelledby={`${id}-title`} tabindex="-1">
+        <ul
+          class="oc-options"
+          id={`${id}-list`}
+          ref={options}
+          role="listbox"
+          aria-labelledby={`${id}-title`}
+          tabindex="-1"
+        >
           <For each={choices()}>
             {(choice, index) => (
               <li

@@ -46,7 +46,11 @@ const NoticeCard = (props: { readonly notice: Notice }): JSX.Element => {
           </p>
         </Show>
         <Show when={props.notice.link}>
-          {(link) => <a class="oc-link" href={link()} target="_blank" rel="noopener noreferrer" onClick={close}>{notices.openLink}</a>}
+          {(link) => (
+            <a class="oc-link" href={link()} target="_blank" rel="noopener noreferrer" onClick={close}>
+              {notices.openLink}
+            </a>
+          )}
         </Show>
         <Show when={props.notice.command}>
           {(command) => <Command text={command()} label={failure.command} />}
@@ -61,9 +65,11 @@ export const Notices = (): JSX.Element => {
   const { store } = useWindow()
   return (
     <section class="oc-notices" aria-label={notices.region}>
-      <ol class="oc-notice-list" role="status">
-        <For each={store.news.notices()}>{(notice) => <NoticeCard notice={notice} />}</For>
-      </ol>
+      <div role="status">
+        <ol class="oc-notice-list">
+          <For each={store.news.notices()}>{(notice) => <NoticeCard notice={notice} />}</For>
+        </ol>
+      </div>
     </section>
   )
 }

@@ -37,7 +37,12 @@ export const OptionsStep = (
           <Field label={wizard.host} {...text("host")} autofocus={!props.editing} />
           <Field label={wizard.name} {...text("name")} autofocus={props.editing} />
           <Field label={wizard.user} {...text("user")} placeholder={configured(effective()?.user)} />
-          <Field label={wizard.port} {...text("port")} inputMode="numeric" placeholder={configured(effective()?.port)} />
+          <Field
+            label={wizard.port}
+            {...text("port")}
+            inputMode="numeric"
+            placeholder={configured(effective()?.port)}
+          />
           <Field label={wizard.identityFile} {...text("identityFile")} placeholder={wizard.identityPlaceholder} />
           <Field
             label={wizard.proxyJump}
@@ -80,8 +85,18 @@ export const OptionsStep = (
           </For>
         </div>
         <div class="oc-columns">
-          <Field label={wizard.remotePort} {...text("remotePort")} inputMode="numeric" placeholder={remotePortPlaceholder} />
-          <Field label={wizard.localPort} {...text("localPort")} inputMode="numeric" placeholder={wizard.localPortPlaceholder} />
+          <Field
+            label={wizard.remotePort}
+            {...text("remotePort")}
+            inputMode="numeric"
+            placeholder={remotePortPlaceholder}
+          />
+          <Field
+            label={wizard.localPort}
+            {...text("localPort")}
+            inputMode="numeric"
+            placeholder={wizard.localPortPlaceholder}
+          />
           <Field label={wizard.username} {...text("username")} placeholder="opencode" />
         </div>
       </fieldset>

@@ -1,9 +1,9 @@
 /** Add Connection, in three steps; and editing, which begins at the second. */
 import type { Profile } from "@opencode-ai/ssh-tunnel/Profile"
 import { Profile as ProfileClass } from "@opencode-ai/ssh-tunnel/Profile"
-import { createMemo, createSignal, For, type JSX, Match, Show, Switch } from "solid-js"
+import { createEffect, createMemo, createSignal, For, type JSX, Match, on, Show, Switch } from "solid-js"
 import { useWindow } from "../Context.ts"
-import { blank, draft, errors, type Errors, type Field, type Form, ofProfile } from "../Draft.ts"
+import { blank, draft, type Errors, errors, type Field, type Form, ofProfile } from "../Draft.ts"
 import type { Problem } from "../Problem.ts"
 import { isActive } from "../StateView.ts"
 import { wizard } from "../Strings.ts"
@@ -58,6 +58,12 @@ export const ProfileDialog = (props: { readonly profile?: Profile }): JSX.Elemen
     })
     return undefined
   }
+
+  // The button that was pressed is gone with its step.
+  createEffect(on(step, () => {
+    const first = document.querySelector(".oc-dialog .oc-step [data-autofocus]")
+    if (first instanceof HTMLElement) first.focus()
+  }, { defer: true }))
 
   const save = (connect: boolean) => {
     const now = checked()

@@ -101,9 +101,7 @@ export const ServerPanel = (props: { readonly profile: Profile }): JSX.Element =
         <Show when={problem()}>{(problem) => <ProblemNote problem={problem()} />}</Show>
         <Show
           when={answer()}
-          fallback={
-            <p class="oc-weak">{looking() ? strings.looking : connected() ? "" : strings.loginNeeded}</p>
-          }
+          fallback={<p class="oc-weak">{looking() ? strings.looking : connected() ? "" : strings.loginNeeded}</p>}
         >
           {(answer) => (
             <Show
@@ -125,7 +123,9 @@ export const ServerPanel = (props: { readonly profile: Profile }): JSX.Element =
                       ((startedAt) =>
                         startedAt === undefined
                           ? undefined
-                          : { label: strings.since, value: <RunningSince startedAt={startedAt} /> })(server().startedAt),
+                          : { label: strings.since, value: <RunningSince startedAt={startedAt} /> })(
+                          server().startedAt
+                        ),
                       { label: strings.owner, value: strings.owners[server().owner] },
                       server().owner === "ours"
                         ? { label: strings.lifetime, value: strings.lifetimes[server().lifetime] }
@@ -152,8 +152,7 @@ export const ServerPanel = (props: { readonly profile: Profile }): JSX.Element =
           <Show when={answer()?.server?.owner === "ours"}>
             <Button
               kind="danger"
-              onClick={() =>
-                openDialog({ _tag: "StopServer", profile: props.profile, stopped: () => setAnswer({}) })}
+              onClick={() => openDialog({ _tag: "StopServer", profile: props.profile, stopped: () => setAnswer({}) })}
             >
               {strings.stop}
             </Button>

@@ -5,7 +5,12 @@ import { view } from "../StateView.ts"
 import { Icon } from "./Icon.tsx"
 
 export const StatusPill = (props: { readonly state: ConnectionState; readonly quiet?: boolean }): JSX.Element => (
-  <span class="oc-pill" data-tone={view(props.state).tone} data-quiet={props.quiet === true} data-state={props.state._tag}>
+  <span
+    class="oc-pill"
+    data-tone={view(props.state).tone}
+    data-quiet={props.quiet === true}
+    data-state={props.state._tag}
+  >
     <span class="oc-pill-icon">
       <Icon name={view(props.state).icon} />
     </span>

@@ -1,6 +1,6 @@
 /** The wizard's third step: the way of the connection examined step by step, as it happens. */
-import type { ProfileDraft } from "@opencode-ai/ssh-tunnel/ProfileDraft"
 import { type DoctorStep, type StepId, type StepStatus, titles } from "@opencode-ai/ssh-tunnel/DoctorStep"
+import type { ProfileDraft } from "@opencode-ai/ssh-tunnel/ProfileDraft"
 import { createMemo, createSignal, For, type JSX, onCleanup, onMount, Show } from "solid-js"
 import { useWindow } from "../Context.ts"
 import type { Problem } from "../Problem.ts"
@@ -50,14 +50,23 @@ export const TestStep = (props: { readonly draft: ProfileDraft }): JSX.Element =
     return found().some(({ status }) => status === "warning") ? wizard.testWarned : wizard.testPassed
   }
   const tone = () =>
-    running() ? "busy" : failed() !== undefined || problem() !== undefined || found().length < ids.length ? "bad" : "good"
+    running()
+      ? "busy"
+      : failed() !== undefined || problem() !== undefined || found().length < ids.length
+      ? "bad"
+      : "good"
 
   return (
     <div class="oc-step">
       <p class="oc-verdict" role="status" data-tone={tone()}>
         <span class="oc-strong">{verdict()}</span>
         <span class="oc-weak">{wizard.testIdle}</span>
-        <Button kind="ghost" icon={running() ? "stop" : "retry"} onClick={() => running() ? stop() : run()}>
+        <Button
+          data-autofocus=""
+          kind="ghost"
+          icon={running() ? "stop" : "retry"}
+          onClick={() => running() ? stop() : run()}
+        >
           {running() ? wizard.testStop : wizard.testAgain}
         </Button>
       </p>

@@ -39,6 +39,23 @@ const buildHarness = Effect.gen(function*() {
   return outDir
 })
 
+/** Waits, frame by frame, until this is true in the page. `page.waitForFunction` would need `eval`, which the policy forbids. */
+export const eventually = (page: Page, condition: string): Promise<unknown> =>
+  page.evaluate(
+    `new Promise((resolve) => {
+      const look = () => (${condition}) ? resolve() : requestAnimationFrame(look)
+      look()
+    })`
+  )
+
+const ready = (page: Page) => eventually(page, "globalThis.world !== undefined")
+
+/** An empty world again. */
+export const fresh = async (page: Page): Promise<void> => {
+  await page.reload()
+  await ready(page)
+}
+
 export class Harness extends Context.Service<Harness, {
   /** A fresh window; it closes with the scope. */
   readonly open: (view?: View) => Effect.Effect<Opened, never, Scope.Scope>
@@ -51,7 +68,7 @@ export class Harness extends Context.Service<Harness, {
       return Harness.of({
         open: Effect.fnUntraced(function*(view = {}) {
           const { opened } = yield* Chromium.open(browser, yield* server.mintUrl, view, server.origin)
-          yield* Effect.promise(() => opened.page.waitForFunction("globalThis.world !== undefined"))
+          yield* Effect.promise(() => ready(opened.page))
           return opened
         })
       })
@@ -60,7 +77,11 @@ export class Harness extends Context.Service<Harness, {
 }
 
 /** Calls the page's world. */
-export const world = <K extends keyof World>(page: Page, method: K, ...args: Parameters<World[K]>): Promise<ReturnType<World[K]>> =>
+export const world = <K extends keyof World>(
+  page: Page,
+  method: K,
+  ...args: Parameters<World[K]>
+): Promise<ReturnType<World[K]>> =>
   page.evaluate(([method, args]) => {
     const call = globalThis.world[method as keyof World] as (...args: ReadonlyArray<unknown>) => unknown
     return call(...args as ReadonlyArray<unknown>)

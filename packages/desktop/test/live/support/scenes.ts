@@ -6,7 +6,15 @@ const bootstrap = { enabled: true, lifetime: "persistent" } as const
 
 export const profiles = [
   { id: "devbox", name: "devbox", host: "devbox", user: "ada", bootstrap },
-  { id: "gpu", name: "GPU workstation", host: "gpu-07.lab.example", user: "ada", port: 2222, proxyJump: "bastion.example", bootstrap },
+  {
+    id: "gpu",
+    name: "GPU workstation",
+    host: "gpu-07.lab.example",
+    user: "ada",
+    port: 2222,
+    proxyJump: "bastion.example",
+    bootstrap
+  },
   { id: "staging", name: "staging", host: "staging", bootstrap: { enabled: false, lifetime: "persistent" } },
   { id: "pi", name: "Raspberry Pi", host: "pi.local", user: "pi", bootstrap: { enabled: true, lifetime: "session" } },
   { id: "office", name: "office", host: "office", proxyJump: "bastion.example", bootstrap },
@@ -61,3 +69,80 @@ export const manyProfiles = (count: number) =>
     host: `box-${index}.example`,
     bootstrap
   }))
+
+export const hostKeyChanged = transport({
+  _tag: "HostKeyChanged",
+  target,
+  hop: "bastion.example",
+  keyType: "ED25519",
+  fingerprint: "SHA256:n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg",
+  knownHostsFile: "/home/ada/.ssh/known_hosts",
+  knownHostsLine: 7,
+  knownHostsName: "bastion.example"
+})
+
+export const server = {
+  port: 4096,
+  pid: 81234,
+  version: "1.18.33",
+  owner: "ours",
+  lifetime: "persistent",
+  startedAt: since(3 * 3600 + 13 * 60),
+  logFile: "/home/ada/.local/state/opencode-ssh/server.log"
+}
+
+export const log = [
+  "opencode server listening on http://127.0.0.1:4096",
+  ...Array.from({ length: 24 }, (_, index) => `INFO  service=session id=ses_${1000 + index} updated`)
+]
+
+export const report = [
+  "# Connection report",
+  "",
+  "| | |",
+  "| --- | --- |",
+  "| application | OpenCode Desktop 1.18.33 |",
+  "| ssh | OpenSSH_9.2p1 |",
+  "| host | devbox |",
+  "",
+  "## Timeline",
+  "",
+  "- Connecting (authenticating): 212 ms",
+  "- Discovering: 9 ms",
+  "- Connected"
+].join("\n")
+
+const titles = [
+  ["ssh", "ssh is installed", "OpenSSH_9.2p1 Debian-2+deb12u7"],
+  ["config", "The ssh config is valid", ""],
+  ["parameters", "Effective parameters", "dev@gpu-07.example.com:22"],
+  ["name", "The host name resolves", "gpu-07.example.com is 192.0.2.7"],
+  ["port", "The ssh port answers", ""],
+  ["host-key", "The host key is known", "ED25519 SHA256:Zk0nNcYFq3wU1v3mO8mC2pYdYd5H1m2eT0cE3zq9Jxs"],
+  ["authentication", "The login works", "publickey ~/.ssh/id_ed25519"],
+  ["forwarding", "Forwarding is allowed", ""],
+  ["shell", "Shell and HOME are usable", "/bin/zsh"],
+  ["opencode", "OpenCode is installed", "1.18.33 in ~/.opencode/bin"],
+  ["server", "The server answers", "Nothing listens on port 4096; connecting would start OpenCode there"],
+  ["version", "The version is supported", "1.18.33"],
+  ["secured", "The server is secured", ""]
+] as const
+
+/** The steps up to a locked key, or all of them. */
+export const examination = (last: "failed" | "ok") => {
+  const steps = titles.map(([id, title, detail], index) => ({
+    id,
+    title,
+    detail,
+    status: "ok",
+    durationMs: 7 * index + 3
+  }))
+  if (last === "ok") return steps
+  const error = transport({
+    _tag: "InteractionRequired",
+    target: { host: "gpu-07", options: [] },
+    what: "passphrase",
+    identityFile: "~/.ssh/id_ed25519"
+  })
+  return [...steps.slice(0, 6), { ...steps[6], status: "failed", detail: "", error }]
+}
