@@ -31,7 +31,7 @@ describe("the life of a connection", () => {
       Effect.sync(() => {
         play(script)
       }),
-    { arbitrary: { runs: 3000 } }
+    { arbitrary: { runs: 1000 }, timeout: 60_000 }
   )
 
   it.effect.prop(
@@ -47,7 +47,7 @@ describe("the life of a connection", () => {
         )
         assert.deepStrictEqual(seen.slice(0, 3), ["Opening", "Finding", "Up"])
       }),
-    { arbitrary: { runs: 3000 } }
+    { arbitrary: { runs: 1000 }, timeout: 60_000 }
   )
 
   it("an outage that nothing mends: at once, then longer and longer, for three hours and not for ever", () => {
