@@ -35,6 +35,7 @@ import * as Guard from "./internal/guard.ts"
 import * as Latest from "./internal/latest.ts"
 import * as Outgoing from "./internal/outgoing.ts"
 import * as ProfileEdits from "./internal/profileEdits.ts"
+import { Unheard } from "./Unheard.ts"
 
 const invalid = (path: string, detail: string) =>
   new ConfigurationError({ reason: new InvalidProfile({ path, detail }) })
@@ -70,6 +71,7 @@ const make = Effect.gen(function*() {
   const bootstrap = yield* Bootstrap
   const machine = yield* LocalHost
   const host = yield* BridgeHost
+  const unheard = yield* Unheard
   const outgoing = yield* Outgoing.make
   const scope = yield* Effect.scope
 
@@ -147,6 +149,13 @@ const make = Effect.gen(function*() {
     }
     return answer
   })
+
+  const watchProfiles = Stream.unwrap(
+    Effect.map(unheard.take, (error): Stream.Stream<ProfilesUpdate, ConfigurationError> =>
+      Option.isSome(error)
+        ? Stream.fail(error.value)
+        : Stream.mapEffect(Latest.latest(profiles.changes), update))
+  )
 
   const cleanEntry = ({ id, state }: ProfileState): Effect.Effect<ProfileState> =>
     Effect.map(outgoing.cleaner(id), (clean) => ({ id, state: Outgoing.state(state, clean) }))
@@ -242,8 +251,7 @@ const make = Effect.gen(function*() {
   const report = (id: ProfileId, pseudonyms: boolean) => diagnostics.report(id, { pseudonyms })
 
   return BridgeApi.of({
-    watchProfiles: () =>
-      streaming("watchProfiles", () => Latest.latest(profiles.changes).pipe(Stream.mapEffect(update))),
+    watchProfiles: () => streaming("watchProfiles", () => watchProfiles),
     addProfile: ({ draft }) =>
       call(
         "addProfile",
@@ -334,6 +342,6 @@ const make = Effect.gen(function*() {
 
 /**
  * See the module. Needs Connections, ProfileRepo, CredentialStore, LocalPorts, SshConfig, Diagnostics, Doctor, Door,
- * Tunnel, Bootstrap, FlightRecorder, LocalHost and BridgeHost.
+ * Tunnel, Bootstrap, FlightRecorder, LocalHost, BridgeHost and Unheard.
  */
 export const layer = BridgeApi.toLayer(make)

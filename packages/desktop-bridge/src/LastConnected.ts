@@ -7,6 +7,7 @@ import { ProfileRepo } from "@opencode-ai/ssh-tunnel/ProfileRepo"
 import { Context, Effect, Equal, FileSystem, HashMap, HashSet, Layer, Option, Path, Ref, Schema, Stream } from "effect"
 import * as AtomicFile from "./internal/atomicFile.ts"
 import * as Latest from "./internal/latest.ts"
+import { Unheard } from "./Unheard.ts"
 
 /** The name of the file in the `DataDirectory`: `{ "version": 1, "connected": ["<profile id>", …] }`. It holds no secret. */
 export const lastConnectedFileName = "ssh-connected.json"
@@ -80,17 +81,21 @@ export class LastConnected extends Context.Service<LastConnected, {
 
 /**
  * Connects again who was connected (origin `restore`: the network may still be on its way), and keeps the list true
- * from then on, to the end: it must be released before the connections are.
+ * from then on, to the end: it must be released before the connections are, and built before windows are served.
  */
 export const layerRestore = (
   options: { readonly restore: boolean }
-): Layer.Layer<never, never, Connections | LastConnected | ProfileRepo> =>
+): Layer.Layer<never, never, Connections | LastConnected | ProfileRepo | Unheard> =>
   Layer.effectDiscard(Effect.gen(function*() {
     const connections = yield* Connections
     const last = yield* LastConnected
     const profiles = yield* ProfileRepo
+    const unheard = yield* Unheard
     const recalled = yield* last.recall
-    const existing = yield* Effect.orElseSucceed(profiles.list, () => [])
+    // Read only for somebody: the first reader of a corrupt file is the one who is told.
+    const existing = HashSet.isEmpty(recalled)
+      ? []
+      : yield* profiles.list.pipe(Effect.catch((error) => Effect.as(unheard.keep(error), [])))
     const wanted = yield* Ref.make(
       options.restore
         ? HashSet.filter(recalled, (id) => existing.some((profile) => profile.id === id))

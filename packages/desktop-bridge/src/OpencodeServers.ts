@@ -20,9 +20,10 @@ import { noBootstrap, type Profile, ProfileId } from "@opencode-ai/ssh-tunnel/Pr
 import type { ProfileDraft } from "@opencode-ai/ssh-tunnel/ProfileDraft"
 import * as SshCommandLine from "@opencode-ai/ssh-tunnel/SshCommandLine"
 import { Effect, HashMap, Option, Result, Schema, type Scope, Stream, SubscriptionRef } from "effect"
+import type { RpcClientError } from "effect/rpc/RpcClientError"
 import type { BridgeClient, StatesUpdate } from "./BridgeApi.ts"
 import type { BridgeError } from "./BridgeError.ts"
-import { type Link, resuming } from "./Link.ts"
+import { isLinkError, type Link, resuming } from "./Link.ts"
 
 /** How far a connection is, in the app's words. */
 export type Stage = "disconnected" | "connecting" | "checking" | "starting" | "ready" | "incompatible" | "failed"
@@ -69,6 +70,8 @@ export interface SshItem {
 export interface State {
   readonly servers: ReadonlyArray<SshItem>
   readonly connections: ReadonlyArray<SshConnection>
+  /** Why the profiles could not be read, and what to do; the list is then as far as it is known. */
+  readonly problem?: string
 }
 
 const failureOfTag = (tag: string): Failure | undefined => {
@@ -127,7 +130,7 @@ export const stageOf = (state: ConnectionState): Stage => {
   }
 }
 
-const told = (error: ConnectionError): string =>
+const told = (error: Pick<BridgeError, "message" | "remedy">): string =>
   `${error.message}. ${error.remedy.text}${error.remedy.command === undefined ? "" : `\n${error.remedy.command}`}`
 
 const detailOf = (state: ConnectionState): string => {
@@ -227,14 +230,25 @@ export interface OpencodeServers {
 const isProfileId = Schema.is(ProfileId)
 
 /** Over a window's client, for as long as the scope lives. Streams are made anew when the link was lost and is back. */
-export const make = <E>(
-  client: BridgeClient<E>
+export const make = (
+  client: BridgeClient
 ): Effect.Effect<OpencodeServers, never, Link | Scope.Scope> =>
   Effect.gen(function*() {
     const profiles = yield* SubscriptionRef.make<Option.Option<ReadonlyArray<Profile>>>(Option.none())
     const states = yield* SubscriptionRef.make<Option.Option<States>>(Option.none())
+    const problem = yield* SubscriptionRef.make(Option.none<string>())
     yield* resuming(client.watchProfiles()).pipe(
       Stream.runForEach((update) => SubscriptionRef.set(profiles, Option.some(update.profiles))),
+      Effect.tapError((error) =>
+        isLinkError(error)
+          ? Effect.void
+          : Effect.andThen(
+            SubscriptionRef.update(profiles, (known) => Option.orElseSome(known, () => [])),
+            SubscriptionRef.set(problem, Option.some(told(error)))
+          )
+      ),
+      // A file that was corrupt was set aside, and is told of once.
+      Effect.retry({ times: 1 }),
       Effect.ignore,
       Effect.forkScoped
     )
@@ -252,12 +266,21 @@ export const make = <E>(
       SubscriptionRef.changes(profiles),
       SubscriptionRef.changes(states),
       (profiles, states) => Option.zipWith(profiles, states, stateOf)
-    ).pipe(Stream.filter(Option.isSome), Stream.map(({ value }) => value))
+    ).pipe(
+      Stream.filter(Option.isSome),
+      Stream.zipLatestWith(
+        SubscriptionRef.changes(problem),
+        ({ value }, problem): State => Option.isSome(problem) ? { ...value, problem: problem.value } : value
+      )
+    )
 
     const context = yield* Effect.context<Scope.Scope>()
     const run = Effect.runPromiseWith(context)
-    const withId = <A>(id: string, use: (id: ProfileId) => Effect.Effect<A, E | BridgeError>, otherwise: A) =>
-      isProfileId(id) ? run(use(id)) : Promise.resolve(otherwise)
+    const withId = <A>(
+      id: string,
+      use: (id: ProfileId) => Effect.Effect<A, RpcClientError | BridgeError>,
+      otherwise: A
+    ) => isProfileId(id) ? run(use(id)) : Promise.resolve(otherwise)
 
     const start = Effect.fnUntraced(function*({ id, name, target }: Parameters<OpencodeServers["start"]>[0]) {
       const state = Option.getOrThrow(yield* Stream.runHead(changes))

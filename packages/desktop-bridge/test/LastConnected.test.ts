@@ -11,6 +11,7 @@ import { Context, Effect, Exit, HashMap, HashSet, Layer, Scope, Stream, Subscrip
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { after, LastConnected, lastConnectedFileName, layerRestore } from "../src/LastConnected.ts"
+import { Unheard } from "../src/Unheard.ts"
 import * as World from "./support/World.ts"
 
 const { id, profile } = World
@@ -73,7 +74,7 @@ describe("a run of the application", () => {
     const services = yield* Layer.build(
       layerRestore({ restore }).pipe(
         Layer.provideMerge(Connections.layerMemory({ profiles: [profile(), profile({ id: id("b"), name: "B" })] })),
-        Layer.provide(Layer.succeedContext(last))
+        Layer.provide([Layer.succeedContext(last), Unheard.layer])
       )
     ).pipe(Scope.provide(scope))
     yield* Effect.orDie(work).pipe(Effect.provide(services))

@@ -30,6 +30,7 @@ import {
   Exit,
   HashMap,
   Layer,
+  Logger,
   ManagedRuntime,
   Option,
   Queue,
@@ -47,6 +48,7 @@ import * as MessagePortRpc from "../MessagePortRpc.ts"
 import type { Port } from "../Port.ts"
 import * as SafeStorage from "../SafeStorage.ts"
 import { BridgeTiming, type BridgeTimings } from "../Schedules.ts"
+import { Unheard } from "../Unheard.ts"
 import * as Engine from "./engine.ts"
 
 /** What is used of Electron's `app` to quit. */
@@ -79,6 +81,8 @@ export interface Options extends Policy {
   readonly open?: (url: string) => Promise<unknown>
   /** Whether to connect again at the start who was connected at the end. Default `true`. */
   readonly restore?: boolean
+  /** Takes what is logged (`level` is `Warn`, `Error`, …) instead of the console. */
+  readonly log?: (entry: { readonly level: string; readonly text: string }) => void
   /** Other durations, and another platform: for tests. */
   readonly timing?: Partial<Timings & BridgeTimings>
   readonly platform?: Engine.Platform
@@ -135,7 +139,7 @@ export interface MainRuntime {
 const isProfileId = Schema.is(ProfileId)
 
 const layerOf = (options: Options, ports: Stream.Stream<Port>) => {
-  const { open, safeStorage } = options
+  const { log, open, safeStorage } = options
   const supportedVersions = options.supportedVersions ?? defaultVersionRange
   const host = Layer.succeed(BridgeHost, {
     about: {
@@ -160,11 +164,13 @@ const layerOf = (options: Options, ports: Stream.Stream<Port>) => {
       decryptString: (bytes) => safeStorage.decryptString(Buffer.from(bytes)),
       getSelectedStorageBackend: () => safeStorage.getSelectedStorageBackend?.() ?? "unknown"
     })
-  return Layer.mergeAll(
+  return Layer.merge(
     MessagePortRpc.layerServer(BridgeApi, ports).pipe(Layer.provide(Handlers.layer), Layer.provide(host)),
-    layerRestore({ restore: options.restore ?? true }).pipe(Layer.provide(LastConnected.layer)),
     Authorization.layer(options)
   ).pipe(
+    // First: what it meets is for the windows to tell.
+    Layer.provide(layerRestore({ restore: options.restore ?? true }).pipe(Layer.provide(LastConnected.layer))),
+    Layer.provide(Unheard.layer),
     Layer.provideMerge(Engine.layer({
       dataDirectory: options.dataDirectory,
       passwords,
@@ -174,7 +180,13 @@ const layerOf = (options: Options, ports: Stream.Stream<Port>) => {
       Layer.succeed(Application, options.application),
       Layer.succeed(SupportedVersions, supportedVersions),
       Layer.succeed(Timing, { ...Timing.defaults, ...options.timing })
-    ])
+    ]),
+    // Also for what the functions of the runtime log themselves.
+    Layer.provideMerge(
+      log === undefined ? Layer.empty : Logger.layer([
+        Logger.make((entry) => log({ level: entry.logLevel, text: Logger.formatLogFmt.log(entry) }))
+      ])
+    )
   )
 }
 
@@ -188,11 +200,17 @@ export const make = (options: Options): MainRuntime => {
     isProfileId(id)
       ? run(use(id))
       : run(Effect.fail(new ConfigurationError({ reason: new ProfileNotFound({ profile: id }) })))
+  /** A listener that throws is called again all the same; a stream that fails at once (a corrupt file) is tried again. */
   const watch = <A, E>(stream: Stream.Stream<A, E, Services>, listener: (value: A) => void) =>
     runtime.runCallback(
-      Stream.runForEach(Latest.latest(stream), (value) => Effect.sync(() => listener(value))).pipe(
-        Effect.catchCause((cause) => Effect.logWarning("A listener of the bridge has ended", cause))
-      )
+      Stream.runForEach(Latest.latest(stream), (value) =>
+        Effect.catchDefect(
+          Effect.sync(() => listener(value)),
+          (defect) => Effect.logError("A listener of the bridge has thrown", defect)
+        )).pipe(
+          Effect.retry({ times: 1 }),
+          Effect.catchCause((cause) => Effect.logWarning("A listener of the bridge hears no more", cause))
+        )
     )
   const disposed = Effect.runSync(Effect.cached(
     Effect.promise(() => runtime.dispose()).pipe(

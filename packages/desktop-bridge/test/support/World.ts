@@ -21,6 +21,7 @@ import * as RpcTest from "effect/rpc/RpcTest"
 import { BridgeApi } from "../../src/BridgeApi.ts"
 import { BridgeHost } from "../../src/BridgeHost.ts"
 import * as Handlers from "../../src/Handlers.ts"
+import { Unheard } from "../../src/Unheard.ts"
 
 export const id = (text: string): ProfileId => ProfileId.make(text)
 
@@ -65,6 +66,7 @@ export const layer = (options: Options = {}) =>
       SshConfig.layerMock(options.config ?? {}),
       BridgeHost.layerMock(options.host),
       FlightRecorder.layer,
+      Unheard.layer,
       LoopbackHttp.layerMock({
         get: () => Effect.succeed({ status: 200, headers: {}, body: "", truncated: false }),
         hold: () => Effect.never
