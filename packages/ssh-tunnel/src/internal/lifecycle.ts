@@ -250,6 +250,18 @@ export const make = (
   const fresh = (course: Course): Course => ({ ...course, outage: undefined })
   const forgets = <L extends At<"Opening" | "Finding">>(life: L): Step => [{ ...life, course: fresh(life.course) }, []]
 
+  const ended = (life: At<"Closing">, _: unknown, at: Moment): Step => {
+    const { next, ticket } = life
+    switch (next._tag) {
+      case "Connect":
+        return opening(life, { origin: next.origin }, at)
+      case "Failed":
+        return [{ _tag: "Failed", ticket, shown: ConnectionState.cases.Failed.make({ error: next.error }) }, []]
+      case "Disconnected":
+        return [{ _tag: "Off", ticket, shown: disconnected }, []]
+    }
+  }
+
   const over = ({ ticket }: Life): Step => [
     { _tag: "Over", ticket: ticket + 1, shown: disconnected },
     [{ _tag: "Close", ticket: ticket + 1 }]
@@ -298,16 +310,9 @@ export const make = (
       Shutdown: over
     },
     Closing: {
-      Closed: (life, _, at) =>
-        life.next._tag === "Connect"
-          ? opening(life, { origin: life.next.origin }, at)
-          : life.next._tag === "Failed"
-          ? [{
-            _tag: "Failed",
-            ticket: life.ticket,
-            shown: ConnectionState.cases.Failed.make({ error: life.next.error })
-          }, []]
-          : [{ _tag: "Off", ticket: life.ticket, shown: disconnected }, []],
+      Closed: ended,
+      // Then so much is left as there is; waiting for more would be for ever.
+      Broken: ended,
       Connect: (life, { origin }) => [{ ...life, next: { _tag: "Connect", origin } }, []],
       Disconnect: (life) => [{ ...life, next: { _tag: "Disconnected" }, shown: disconnecting }, []],
       Shutdown: over

@@ -211,7 +211,7 @@ export const play = (script: ReadonlyArray<{ readonly happening: Happening; read
 
     // What may never be tried again, and what must be.
     if (event._tag === "Connect") forbidden = false
-    if (event._tag === "Disconnect" || event._tag === "Broken") forbidden = true
+    if (event._tag === "Disconnect" || (event._tag === "Broken" && before._tag !== "Closing")) forbidden = true
     if (event._tag === "Lost") {
       if (upSince !== undefined && monotonic - upSince >= Duration.toMillis(healthyAfter)) outage = undefined
       upSince = undefined
@@ -231,8 +231,8 @@ export const play = (script: ReadonlyArray<{ readonly happening: Happening; read
       assert.include(["Off", "Closing"], next._tag, says)
       assert.include(["Disconnected", "Disconnecting"], next.shown._tag, says)
     }
-    if (before._tag === "Closing" && event._tag === "Closed" && wasForbidden) {
-      assert.include(["Off", "Failed"], next._tag, says)
+    if (before._tag === "Closing" && (event._tag === "Closed" || event._tag === "Broken")) {
+      assert.include(wasForbidden ? ["Off", "Failed"] : ["Opening"], next._tag, says)
     }
 
     // ssh: there from its opening until it is dropped, and never opened twice.
