@@ -55,7 +55,7 @@ export const start = async (electron: Electron, version: string, options: Partia
   const bridge = MainRuntime.make({
     application: `OpenCode Desktop ${version}`,
     // The app works with servers of its own major version.
-    supportedVersions: `^${version}`,
+    supportedVersions: `^${version.split(".")[0]}.0.0`,
     origins,
     safeStorage,
     open: (url) => shell.openExternal(url),
