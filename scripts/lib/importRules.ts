@@ -30,7 +30,8 @@ const scope = "@opencode-ai/"
 const layers: Readonly<Record<string, ReadonlyArray<string>>> = {
   "ssh-tunnel": ["effect"],
   "desktop-bridge": ["effect", "@opencode-ai/ssh-tunnel"],
-  desktop: ["effect", "@opencode-ai/desktop-bridge", "@opencode-ai/ssh-tunnel"],
+  // The local host builds the window when its sources are newer.
+  desktop: ["effect", "@opencode-ai/desktop-bridge", "@opencode-ai/ssh-tunnel", "vite"],
   cli: ["effect", "@opencode-ai/ssh-tunnel", "@effect/platform-node", "node:"],
   lab: ["effect", "@effect/platform-node", "node:"]
 }

@@ -227,7 +227,7 @@ describe.skipIf(!Chromium.available)("the window", () => {
         await press(page, "Home")
         await press(page, "o")
         await press(page, "c")
-        await eventually(page, "globalThis.world.calls().some(([call]) => call === 'disconnect')")
+        await page.locator(".oc-status [data-state=Disconnected]").waitFor()
         await press(page, "Enter")
         assert.strictEqual((await focused()).trim(), "Connect")
         await press(page, "Shift+Tab")

@@ -1,0 +1,107 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Opencode from "@opencode-ai/ssh-lab/Opencode"
+import * as Port from "@opencode-ai/ssh-lab/Port"
+import * as SshClient from "@opencode-ai/ssh-lab/SshClient"
+import * as Sshd from "@opencode-ai/ssh-lab/Sshd"
+import * as TempDirectory from "@opencode-ai/ssh-lab/TempDirectory"
+import { Effect, Exit, Scope } from "effect"
+import type { Page } from "playwright-core"
+import * as Desktop from "../../src/host/Desktop.ts"
+import * as WindowFiles from "../../src/host/WindowFiles.ts"
+import * as Chromium from "./support/Chromium.ts"
+import * as Machine from "./support/Machine.ts"
+
+const status = (page: Page, state: string) => page.locator(`.oc-status [data-state=${state}]`).waitFor()
+const button = (page: Page, name: string) => page.getByRole("button", { name, exact: true })
+
+describe.skipIf(!Sshd.available || !Opencode.available || !Chromium.available)("the window over a real bridge", () => {
+  it.live(
+    "add, test, connect with bootstrap, open, lose, come back, disconnect, stop the server, end",
+    () =>
+      Effect.gen(function*() {
+        const sshd = yield* Sshd.make()
+        yield* Opencode.install(sshd.home)
+        const client = yield* SshClient.make({ hosts: { box: sshd } })
+        const { runtime } = yield* Machine.make(client)
+        const remotePort = yield* Port.free
+        const directory = yield* TempDirectory.make()
+        const [browser] = yield* Effect.all([Chromium.launch, WindowFiles.build(directory)], { concurrency: 2 })
+        const host = yield* Scope.make()
+        yield* Effect.addFinalizer(() => Scope.close(host, Exit.void))
+        const { clients, origin, url } = yield* Desktop.serve({ directory, runtime }).pipe(Scope.provide(host))
+        const { context, opened } = yield* Chromium.open(browser, url, {}, origin)
+        const { complaints, page } = opened
+        const use = (does: () => Promise<unknown>) => Effect.promise(does)
+
+        yield* use(async () => {
+          // The ticket is gone from the address, and the first visit was its last.
+          assert.match(page.url(), /^http:\/\/127\.0\.0\.1:\d+\/w-[0-9a-f]+\/$/)
+          await button(page, "Add connection").click()
+          await page.getByRole("option", { name: "box" }).waitFor()
+          await page.getByText(`@127.0.0.1:${sshd.port}`).waitFor()
+          await page.keyboard.press("Enter")
+          await page.getByLabel("Port on the host").fill(String(remotePort))
+          await button(page, "Test").click()
+          await page.getByText("All well").or(page.getByText("It will work")).waitFor()
+          assert.strictEqual(await page.locator(".oc-test[data-status=pending]").count(), 0)
+          await page.locator(".oc-test", { hasText: "The login works" }).and(page.locator("[data-status=ok]")).waitFor()
+          await button(page, "Save & connect").click()
+          await page.locator(".oc-status [data-tone=busy]").waitFor()
+          // What is under way is not the page's: it goes on.
+          await page.reload()
+          await status(page, "Connected")
+          await page.getByText("Started by this app").waitFor()
+        })
+
+        // The real web app of OpenCode, through the tunnel, signed in.
+        yield* use(async () => {
+          const arriving = context.waitForEvent("page")
+          await button(page, "Open in OpenCode").click()
+          const app = await arriving
+          const answers: Array<number> = []
+          app.on("response", (response) => answers.push(response.status()))
+          await app.getByText("Settings").first().waitFor()
+          assert.isFalse(answers.includes(401))
+          assert.notInclude(app.url(), "@")
+          assert.strictEqual(await app.evaluate("window.opener"), null)
+          await app.close()
+        })
+
+        // A second tab sees the same, and both follow.
+        const second = yield* use(() => context.newPage()) as Effect.Effect<Page>
+        yield* use(async () => {
+          await second.goto(page.url())
+          await status(second, "Connected")
+        })
+        assert.strictEqual(yield* clients, 2)
+        yield* sshd.stop
+        yield* sshd.dropSessions
+        yield* use(async () => {
+          await Promise.all([status(page, "Reconnecting"), status(second, "Reconnecting")])
+          await page.locator(".oc-notice").getByText("Connection to box lost").waitFor()
+          await page.getByText("Retry now").waitFor()
+        })
+        yield* sshd.start
+        yield* use(async () => {
+          await button(page, "Retry now").click({ timeout: 1000 }).catch(() => {})
+          await Promise.all([status(page, "Connected"), status(second, "Connected")])
+          await page.locator(".oc-notice").getByText("box is connected again").waitFor()
+          await page.getByText("Remote server").click()
+          await page.locator(".oc-log-line").first().waitFor()
+          await button(second, "Disconnect").click()
+          await Promise.all([status(page, "Disconnected"), status(second, "Disconnected")])
+          // Not connected: it is looked for over a connection of its own.
+          await button(second, "Remote server").or(second.getByText("Remote server")).click()
+          await button(second, "Look").click()
+          await button(second, "Stop server…").click()
+          await second.getByRole("alertdialog").getByRole("button", { name: "Stop server" }).click()
+          await second.getByText("No server is registered there.").waitFor()
+          assert.deepStrictEqual(complaints(), [])
+        })
+
+        yield* Scope.close(host, Exit.void)
+        yield* use(() => page.getByRole("alert").getByText("is gone").waitFor())
+      }),
+    240_000
+  )
+})
