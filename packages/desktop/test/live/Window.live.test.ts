@@ -402,7 +402,7 @@ describe.skipIf(!Chromium.available)("the window", () => {
     it.effect("shows the remote server with its log as it grows, and stops it when asked twice", () =>
       inWindow(async (page) => {
         await fill(page)
-        await world(page, "server", Scenes.server)
+        await world(page, "server", Scenes.server())
         await select(page, "staging")
         assert.strictEqual(await page.getByText("Remote server").count(), 0)
         await select(page, "devbox")
@@ -450,7 +450,7 @@ describe.skipIf(!Chromium.available)("the window", () => {
           { name: evil, message: evil }
         ])
         await world(page, "states", [["evil", Scenes.connected({ serverVersion: evil })]])
-        await world(page, "server", { ...Scenes.server, version: evil, logFile: evil, startedAt: evil })
+        await world(page, "server", { ...Scenes.server(), version: evil, logFile: evil, startedAt: evil })
         await world(page, "report", evil)
         await page.getByText("Remote server").click()
         await world(page, "log", [evil])

@@ -71,6 +71,8 @@ export const open = Effect.fnUntraced(function*(browser: Browser, url: string, v
     ),
     (context) => Effect.promise(() => context.close())
   )
+  const { time } = view
+  if (time !== undefined) yield* Effect.promise(() => context.clock.setFixedTime(time))
   const page = yield* Effect.promise(() => context.newPage())
   page.setDefaultTimeout(patience)
   const complaints: Array<string> = []

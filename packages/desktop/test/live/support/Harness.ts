@@ -15,6 +15,8 @@ export interface View {
   /** 2 is what a person gets with the browser's zoom at 200 %: half the CSS pixels, twice the dots. */
   readonly zoom?: number
   readonly reducedMotion?: boolean
+  /** The page's clock stands still at this instant, in milliseconds of the epoch. */
+  readonly time?: number
 }
 
 export interface Opened {

@@ -1,6 +1,14 @@
 /** What the windows of the tests show. */
-export const since = (seconds: number): string => new Date(Date.now() - seconds * 1000).toISOString()
-export const until = (seconds: number): string => new Date(Date.now() + seconds * 1000).toISOString()
+const clock = { stoppedAt: Number.NaN }
+const now = () => Number.isNaN(clock.stoppedAt) ? Date.now() : clock.stoppedAt
+
+/** For pictures, whose times must be the same each time; `View.time` does the same to the page. */
+export const stopTheClock = (time: number): void => {
+  clock.stoppedAt = time
+}
+
+export const since = (seconds: number): string => new Date(now() - seconds * 1000).toISOString()
+export const until = (seconds: number): string => new Date(now() + seconds * 1000).toISOString()
 
 const bootstrap = { enabled: true, lifetime: "persistent" } as const
 
@@ -81,7 +89,7 @@ export const hostKeyChanged = transport({
   knownHostsName: "bastion.example"
 })
 
-export const server = {
+export const server = () => ({
   port: 4096,
   pid: 81234,
   version: "1.18.33",
@@ -89,7 +97,7 @@ export const server = {
   lifetime: "persistent",
   startedAt: since(3 * 3600 + 13 * 60),
   logFile: "/home/ada/.local/state/opencode-ssh/server.log"
-}
+})
 
 export const log = [
   "opencode server listening on http://127.0.0.1:4096",

@@ -101,7 +101,7 @@ export const screens: ReadonlyArray<Screen> = [
     name: "server",
     show: async (page) => {
       await fill(page)
-      await world(page, "server", Scenes.server)
+      await world(page, "server", Scenes.server())
       await world(page, "log", Scenes.log)
       await world(page, "state", "devbox", Scenes.connected({ secured: false }))
       await select(page, "devbox")
