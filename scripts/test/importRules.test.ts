@@ -48,6 +48,19 @@ describe("import directions", () => {
     refused("packages/new/src/A.ts", "import { x } from \"effect\"", "nothing")
   })
 
+  it("the window's page gets the contract and the words, its host the platform", () => {
+    const page = "packages/desktop/src/ui/A.tsx"
+    allowed(
+      page,
+      "import { Profile } from \"@opencode-ai/ssh-tunnel/Profile\"\nimport { Dialog } from \"@kobalte/core/dialog\""
+    )
+    refused(page, "import { Connections } from \"@opencode-ai/ssh-tunnel/Connections\"", "may import only")
+    refused(page, "import \"@opencode-ai/desktop-bridge/node\"", "services pick no platform")
+    refused(page, "import \"node:fs\"", "may import only")
+    refused(page, "import \"../host/Desktop.ts\"", "services pick no platform")
+    allowed("packages/desktop/src/host/A.ts", "import \"node:fs\"\nimport \"@opencode-ai/desktop-bridge/node\"")
+  })
+
   it("src knows nothing of tests; tests know their own src and the laboratory", () => {
     refused("packages/ssh-tunnel/src/A.ts", "import { x } from \"../test/fixtures.ts\"", "src imports nothing of test")
     allowed(
