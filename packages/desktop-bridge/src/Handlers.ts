@@ -214,12 +214,10 @@ const make = Effect.gen(function*() {
   const stop = Effect.fnUntraced(function*(id: ProfileId) {
     const seen = yield* over(tunnelOf(id), bootstrap.status)
     if (Option.isSome(seen) && seen.value.owner === "ours") yield* connections.disconnect(id)
+    // One with lifetime `session` goes with its connection.
+    const ended = Option.filter(seen, ({ lifetime }) => lifetime === "session")
     return yield* over(ownTunnel(id), bootstrap.stop).pipe(
-      // One with lifetime `session` goes with its connection.
-      Effect.catchIf(
-        (error) => isNotOurs(error) && Option.isSome(seen) && seen.value.lifetime === "session",
-        (error) => Option.isSome(seen) ? Effect.succeed(seen.value) : Effect.fail(error)
-      )
+      Effect.catchIf(isNotOurs, (error) => Effect.mapError(Effect.fromOption(ended), () => error))
     )
   })
 

@@ -7,7 +7,6 @@ import { Diagnostics } from "@opencode-ai/ssh-tunnel/Diagnostics"
 import { Discovery } from "@opencode-ai/ssh-tunnel/Discovery"
 import { Doctor } from "@opencode-ai/ssh-tunnel/Doctor"
 import { Door } from "@opencode-ai/ssh-tunnel/Door"
-import { FlightRecorder } from "@opencode-ai/ssh-tunnel/FlightRecorder"
 import type { LocalHost } from "@opencode-ai/ssh-tunnel/LocalHost"
 import { LocalPorts } from "@opencode-ai/ssh-tunnel/LocalPorts"
 import type { LoopbackHttp } from "@opencode-ai/ssh-tunnel/LoopbackHttp"
@@ -43,17 +42,12 @@ export interface Options {
 
 /** Everything, with one ssh, one reaper and one recorder for all of it. */
 export const layer = ({ dataDirectory, passwords, platform = layerPlatform }: Options) =>
-  Layer.mergeAll(
-    Connections.layerNoDeps,
-    Diagnostics.layerNoDeps,
-    Doctor.layerNoDeps,
-    Door.layer
-  ).pipe(
+  Layer.mergeAll(Diagnostics.layerNoDeps, Doctor.layerNoDeps, Door.layer).pipe(
+    Layer.provideMerge(Connections.layerNoDeps),
     Layer.provideMerge(Layer.mergeAll(Tunnel.layerNoDeps, SshConfig.layerNoDeps, Bootstrap.layerNoDeps)),
     Layer.provide([OpenSsh.layerNoDeps, Discovery.layerNoDeps]),
     Layer.provide(Reaper.layer),
     Layer.provide(RuntimeDirectory.layer),
-    Layer.provideMerge(FlightRecorder.layer),
     Layer.provideMerge(Layer.mergeAll(ProfileRepo.layerNoDeps, LocalPorts.layerNoDeps, passwords)),
     Layer.provideMerge(dataDirectory === undefined ? DataDirectory.layer : DataDirectory.layerAt(dataDirectory)),
     Layer.provideMerge(platform)

@@ -9,6 +9,7 @@ import {
   Fiber,
   HashMap,
   Layer,
+  MutableRef,
   Option,
   Queue,
   Ref,
@@ -61,18 +62,18 @@ describe("news", () => {
 
 /** A window; `reads` false is one that takes nothing off its streams. Counts what arrives. */
 const window = Effect.fnUntraced(function*(port: Port, reads: boolean) {
-  const arrived = yield* Ref.make(0)
-  const held = yield* Ref.make<ReadonlyArray<unknown>>([])
+  const arrived = MutableRef.make(0)
+  const held: Array<unknown> = []
   const wrapped: Port = {
     ...port,
     post: (message) => {
       const { _tag } = message as { readonly _tag: string }
-      if (_tag === "Ack" && !reads) Effect.runSync(Ref.update(held, (all) => [...all, message]))
+      if (_tag === "Ack" && !reads) held.push(message)
       else port.post(message)
     },
     listen: (onMessage) =>
       port.listen((message) => {
-        if ((message as { readonly _tag: string })._tag === "Chunk") Effect.runSync(Ref.update(arrived, (n) => n + 1))
+        if ((message as { readonly _tag: string })._tag === "Chunk") MutableRef.increment(arrived)
         onMessage(message)
       })
   }
@@ -80,9 +81,9 @@ const window = Effect.fnUntraced(function*(port: Port, reads: boolean) {
   const client = yield* RpcClient.make(BridgeApi).pipe(Effect.provideContext(link))
   return {
     client,
-    arrived: Ref.get(arrived),
+    arrived: Effect.sync(() => MutableRef.get(arrived)),
     /** Takes what has arrived so far. */
-    read: Effect.flatMap(Ref.getAndSet(held, []), (acks) => Effect.sync(() => acks.forEach(port.post)))
+    read: Effect.sync(() => held.splice(0).forEach(port.post))
   }
 })
 

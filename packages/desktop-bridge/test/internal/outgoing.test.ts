@@ -12,6 +12,7 @@ import * as World from "../support/World.ts"
 // eslint-disable-next-line no-control-regex -- control characters are what must not be there
 const acting = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]|\p{Cs}/u
 
+const encode = Schema.encodeSync(BridgeError)
 const secret = "hunter2-hunter2"
 const credentials = new Credentials({ username: "opencode", password: Redacted.make(secret) })
 
@@ -24,7 +25,7 @@ describe("what leaves for a window", () => {
         const cleaned = Outgoing.error(error, Sanitize.lines)
         assert.strictEqual(cleaned.constructor, error.constructor)
         const texts: Array<string> = [cleaned.message]
-        JSON.stringify(Schema.encodeSync(BridgeError)(cleaned), (_, value: unknown) => {
+        JSON.stringify(encode(cleaned), (_, value: unknown) => {
           if (typeof value === "string") texts.push(value)
           return value
         })
