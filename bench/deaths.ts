@@ -52,6 +52,9 @@ const once = Effect.fnUntraced(function*(connections: Connections["Service"], { 
   return { noticed: noticed.at - begun, recovered: Math.max(0, up.at - Math.max(mended, ...waits)) }
 })
 
+/** The first probe of a new connection is over by then, in milliseconds: the next one is not near. */
+const settled = 1_000
+
 const routes = FakeServer.v1("1.18.33")
 
 export const deaths = Effect.gen(function*() {
@@ -95,6 +98,7 @@ export const deaths = Effect.gen(function*() {
         const noticed: Array<number> = []
         const recovered: Array<number> = []
         for (let time = 0; time < times; time++) {
+          yield* Effect.sleep(settled)
           const result = yield* once(connections, death)
           noticed.push(result.noticed)
           recovered.push(result.recovered)
