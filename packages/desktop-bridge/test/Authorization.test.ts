@@ -16,7 +16,9 @@ import * as World from "./support/World.ts"
 const credentials = (password: string) => new Credentials({ username: "opencode", password: Redacted.make(password) })
 const a = { url: "http://127.0.0.1:41001", credentials: credentials("a") }
 const b = { url: "http://127.0.0.1:41002", credentials: credentials("b") }
-const targets = [a, b]
+/** Its origin is the beginning of others. */
+const c = { url: "http://127.0.0.1:4100", credentials: credentials("c") }
+const targets = [a, b, c]
 const app = "oc://renderer"
 const policy: Policy = { origins: [app, "http://localhost:5173"], isOwnWindow: (id) => id === 7 }
 
@@ -58,8 +60,8 @@ describe("who gets the header", () => {
   })
 
   it.each([
-    ["a prefix of another port", "http://127.0.0.1:410010/session"],
-    ["a shorter port", "http://127.0.0.1:4100/session"],
+    ["a port that begins like one of ours", "http://127.0.0.1:41009/session"],
+    ["a port that ours begin with", "http://127.0.0.1:410/session"],
     ["a name that begins so", "http://127.0.0.1.evil.example:41001/"],
     ["another name of this machine", "http://localhost:41001/session"],
     ["IPv6", "http://[::1]:41001/session"],
