@@ -45,6 +45,10 @@ export const world = Effect.gen(function*() {
   const openings = yield* Queue.unbounded<TransportError>()
   const opened = yield* Ref.make(0)
   const open = yield* Ref.make(0)
+  /** ssh is started and never becomes ready. */
+  const silent = yield* Ref.make(false)
+  /** How long ssh takes to end, in ms. */
+  const ending = yield* Ref.make(0)
   /** `+local:remote` and `-local:remote`, in order. */
   const forwards = yield* Ref.make<ReadonlyArray<string>>([])
   /** How often any port would do. */
@@ -116,7 +120,11 @@ export const world = Effect.gen(function*() {
     const next = yield* Queue.poll(openings)
     yield* Ref.update(opened, (n) => n + 1)
     if (Option.isSome(next)) return yield* next.value
-    yield* Effect.acquireRelease(Ref.update(open, (n) => n + 1), () => Ref.update(open, (n) => n - 1))
+    yield* Effect.acquireRelease(
+      Ref.update(open, (n) => n + 1),
+      () => Effect.andThen(Effect.flatMap(Ref.get(ending), Effect.sleep), Ref.update(open, (n) => n - 1))
+    )
+    if (yield* Ref.get(silent)) return yield* Effect.never
     const end = yield* Ref.get(closed)
     const it: OpenTunnel = {
       strategy: "master",
@@ -217,6 +225,8 @@ export const world = Effect.gen(function*() {
     openings,
     opened,
     open,
+    silent,
+    ending,
     forwards,
     strangers,
     servers,
