@@ -1,6 +1,6 @@
+/** What the corpus (test/world, `World.live.test.ts`) cannot show: it shares its machines, and its programs are the usual ones. */
 import { assert, describe, it } from "@effect/vitest"
 import * as FakeServer from "@opencode-ai/ssh-lab/FakeServer"
-import * as Port from "@opencode-ai/ssh-lab/Port"
 import * as Process from "@opencode-ai/ssh-lab/Process"
 import * as SshClient from "@opencode-ai/ssh-lab/SshClient"
 import * as Sshd from "@opencode-ai/ssh-lab/Sshd"
@@ -21,15 +21,11 @@ const machine = Effect.gen(function*() {
 const boxWith = (
   { server, sshd }: Effect.Success<typeof machine>,
   lines: ReadonlyArray<string>,
-  options: SshClient.Options & { readonly known?: boolean; readonly environment?: Workstation.Options["environment"] } =
-    {}
+  environment: Workstation.Options["environment"] = {}
 ) =>
   Effect.gen(function*() {
-    const client = yield* SshClient.make({
-      ...options,
-      hosts: { ...options.hosts, box: { sshd, lines, known: options.known ?? true } }
-    })
-    const workstation = yield* Workstation.make({ environment: options.environment ?? {} })
+    const client = yield* SshClient.make({ hosts: { box: { sshd, lines } } })
+    const workstation = yield* Workstation.make({ environment })
     const box = yield* workstation.profile({ host: "box", sshConfig: client.configFile, remotePort: server.port })
     return { client, workstation, box }
   })
@@ -43,38 +39,6 @@ const run = (workstation: Workstation.Workstation, box: Workstation.Connection, 
   }))
 
 describe.skipIf(!Sshd.available)("the user's ssh config", () => {
-  it.live("forwards of the user whose ports are taken do not matter, and are not made", () =>
-    Effect.gen(function*() {
-      const remote = yield* machine
-      const taken = yield* Port.hold()
-      const [free = 0] = yield* Port.freeMany(1)
-      const { box } = yield* boxWith(remote, [
-        "ExitOnForwardFailure yes",
-        `LocalForward 127.0.0.1:${taken} 127.0.0.1:9`,
-        `LocalForward 127.0.0.1:${free} 127.0.0.1:${remote.server.port}`,
-        `DynamicForward 127.0.0.1:${taken}`,
-        `RemoteForward 127.0.0.1:${taken} 127.0.0.1:9`
-      ])
-      yield* box.connected
-      assert.isFalse(yield* Port.isListening(free))
-    }))
-
-  it.live("ControlMaster, ControlPersist and ControlPath: no master of the user is made, on a jump host neither", () =>
-    Effect.gen(function*() {
-      const remote = yield* machine
-      const jump = yield* Sshd.make()
-      const sockets = yield* TempDirectory.make()
-      const shared = ["ControlMaster auto", "ControlPersist yes", `ControlPath ${sockets}/%C`]
-      const { box, client, workstation } = yield* boxWith(remote, [...shared, "ProxyJump jump"], {
-        hosts: { jump: { sshd: jump, lines: shared } }
-      })
-      yield* box.connected
-      assert.deepStrictEqual(Fs.readdirSync(sockets), [])
-      yield* box.disconnect
-      assert.deepStrictEqual(yield* workstation.sshProcesses, [])
-      for (const host of ["box", "jump"]) assert.notStrictEqual((yield* client.ssh("-O", "check", host)).code, 0)
-    }))
-
   it.live("a living master of the user is neither used nor ended", () =>
     Effect.gen(function*() {
       const remote = yield* machine
@@ -89,54 +53,6 @@ describe.skipIf(!Sshd.available)("the user's ssh config", () => {
       yield* box.disconnect
       assert.strictEqual((yield* client.ssh("-O", "check", "box")).code, 0)
       yield* theirs.stop
-    }))
-
-  it.live("words that this ssh does not know, and that the user tells it to ignore", () =>
-    Effect.gen(function*() {
-      const remote = yield* machine
-      const { box } = yield* boxWith(remote, ["IgnoreUnknown UseKeychain", "UseKeychain yes"])
-      yield* box.connected
-    }))
-
-  it.live("NoHostAuthenticationForLocalhost: an unknown key on loopback is refused all the same", () =>
-    Effect.gen(function*() {
-      const remote = yield* machine
-      const lines = ["NoHostAuthenticationForLocalhost yes", "StrictHostKeyChecking no"]
-      const { box } = yield* boxWith(remote, lines, { known: false })
-      const error = yield* Effect.flip(box.connected)
-      assert.strictEqual(error.reason._tag, "HostKeyUnknown")
-      assert.strictEqual(yield* remote.sshd.authentications, 0)
-    }))
-
-  it.live("commands, terminals and session types of the user stay out, and scripts run", () =>
-    Effect.gen(function*() {
-      const remote = yield* machine
-      const markers = yield* TempDirectory.make()
-      const { box, workstation } = yield* boxWith(remote, [
-        `RemoteCommand touch ${markers}/remote; exec cat`,
-        "RequestTTY force",
-        "PermitLocalCommand yes",
-        `LocalCommand touch ${markers}/local`,
-        "ForkAfterAuthentication yes",
-        "StdinNull yes",
-        "SessionType none",
-        "LogLevel QUIET",
-        "Compression yes"
-      ])
-      yield* box.connected
-      // On a terminal, tty would name it.
-      assert.strictEqual(yield* run(workstation, box, "tty"), "not a tty\n")
-      yield* box.disconnect
-      assert.deepStrictEqual(Fs.readdirSync(markers), [])
-      assert.deepStrictEqual(yield* workstation.sshProcesses, [])
-    }))
-
-  it.live("LogLevel QUIET hides no reason of a failure", () =>
-    Effect.gen(function*() {
-      const remote = yield* machine
-      const { box } = yield* boxWith(remote, ["LogLevel QUIET", "User nobody-here"])
-      const error = yield* Effect.flip(box.connected)
-      assert.strictEqual(error.reason._tag, "AuthenticationFailed")
     }))
 })
 
@@ -176,18 +92,6 @@ describe.skipIf(!Sshd.available)("the user's directories", () => {
       assert.isFalse(Fs.existsSync(marker))
     }))
 
-  it.live("without a runtime directory of the session, the temporary one is used", () =>
-    Effect.gen(function*() {
-      const remote = yield* machine
-      const directory = yield* TempDirectory.make({ name: "tmp with spaces" })
-      const { box, workstation } = yield* boxWith(remote, [], {
-        environment: { XDG_RUNTIME_DIR: "/nonexistent", TMPDIR: directory }
-      })
-      yield* box.connected
-      assert.deepStrictEqual(yield* workstation.runtimeFiles, [])
-      assert.strictEqual(Fs.readdirSync(directory).filter((name) => name.startsWith("opencode-ssh-run-")).length, 1)
-    }))
-
   it.live("another ssh, in a directory with spaces, also for the jump host", () =>
     Effect.gen(function*() {
       const { server, sshd: target } = yield* machine
@@ -223,7 +127,7 @@ describe.skipIf(!Sshd.available)("the user's directories", () => {
     Effect.gen(function*() {
       const remote = yield* machine
       for (const binary of ["/nonexistent/ssh", "/bin/echo"]) {
-        const { box } = yield* boxWith(remote, [], { environment: { OPENCODE_SSH_BINARY: binary } })
+        const { box } = yield* boxWith(remote, [], { OPENCODE_SSH_BINARY: binary })
         const error = yield* Effect.flip(box.connected)
         assert.isTrue(error._tag === "ConfigurationError" && error.reason._tag === "SshNotFound")
         assert.include(error.message, binary)

@@ -19,7 +19,7 @@ const offered = entries.filter((entry) => absent(entry).length === 0)
 const skipped = entries.filter((entry) => absent(entry).length > 0)
 for (const entry of skipped) console.warn(`SKIPPED: ${entry.name} needs ${absent(entry).join(" and ")}`)
 
-const scope = Effect.runSync(Scope.make())
+const scope = Scope.makeUnsafe()
 let world: Run.World
 beforeAll(async () => {
   world = await Effect.runPromise(Effect.flatMap(Machines.make, Run.make).pipe(Scope.provide(scope)))

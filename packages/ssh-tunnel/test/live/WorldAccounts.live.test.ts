@@ -36,7 +36,7 @@ const health = (port: number, authorization: string) =>
   })
 
 describe.skipIf(!possible).concurrent("an account", () => {
-  const scope = Effect.runSync(Scope.make())
+  const scope = Scope.makeUnsafe()
   let machine: Effect.Success<ReturnType<typeof Accounts.make>>
   beforeAll(async () => {
     machine = await Effect.runPromise(Accounts.make(offered).pipe(Scope.provide(scope)))

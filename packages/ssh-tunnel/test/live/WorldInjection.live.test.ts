@@ -92,7 +92,7 @@ const attacks: ReadonlyArray<Attack> = [
 const idOf = (index: number) => ProfileId.make(`attack-${index}`)
 
 describe.skipIf(!Sshd.available).concurrent("a profile of an enemy", () => {
-  const scope = Effect.runSync(Scope.make())
+  const scope = Scope.makeUnsafe()
   let connections: Connections["Service"]
   let directory: string
   let canary: string
