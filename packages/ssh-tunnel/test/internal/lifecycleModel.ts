@@ -141,9 +141,7 @@ export const play = (script: ReadonlyArray<{ readonly happening: Happening; read
           ? lost(refused)
           : undefined
       case "work breaks":
-        return running === undefined || running._tag === "Close"
-          ? undefined
-          : { _tag: "Broken", ticket, error: linkLost }
+        return running === undefined ? undefined : { _tag: "Broken", ticket, error: linkLost }
       case "progress":
         return { _tag: "Progress", ticket, state: progress }
       case "old work speaks":
