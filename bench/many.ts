@@ -11,9 +11,9 @@ import * as World from "./world.ts"
 const script = fileURLToPath(new URL("host.ts", import.meta.url))
 
 const answer = <A>(child: ChildProcess) =>
-  Effect.callback<A, Error>((resume) => {
+  Effect.callback<A>((resume) => {
     child.once("message", (message: { readonly value?: A; readonly error?: string }) => {
-      resume(message.error === undefined ? Effect.succeed(message.value as A) : Effect.fail(new Error(message.error)))
+      resume(message.error === undefined ? Effect.succeed(message.value as A) : Effect.die(message.error))
     })
   })
 
