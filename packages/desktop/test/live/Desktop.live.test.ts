@@ -84,7 +84,7 @@ describe.skipIf(!Sshd.available || !Opencode.available || !Chromium.available)("
         })
         yield* sshd.start
         yield* use(async () => {
-          await button(page, "Retry now").click({ timeout: 1000 }).catch(() => {})
+          await button(page, "Retry now").click({ timeout: 3000 }).catch(() => {})
           await Promise.all([status(page, "Connected"), status(second, "Connected")])
           await page.locator(".oc-notice").getByText("box is connected again").waitFor()
           await page.getByText("Remote server").click()

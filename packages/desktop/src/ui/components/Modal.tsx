@@ -1,7 +1,6 @@
 /** A dialog over the window: takes the focus, gives it back, closes on Escape. */
 import { Dialog } from "@kobalte/core/dialog"
-import type { JSX } from "solid-js"
-import { Show } from "solid-js"
+import { type JSX, Show, untrack } from "solid-js"
 import { useWindow } from "../Context.ts"
 import { actions } from "../Strings.ts"
 import { IconButton } from "./Controls.tsx"
@@ -19,6 +18,16 @@ export interface ModalProps {
 
 export const Modal = (props: ModalProps): JSX.Element => {
   const { closeDialog, layer } = useWindow()
+  const before = document.activeElement
+  /** The focus goes back to where it was; what is gone by then (a menu, a removed row) is stood for by the list. */
+  const restore = () => {
+    const stillThere = before instanceof HTMLElement && before.isConnected && before !== document.body
+    const target = stillThere
+      ? before
+      : document.querySelector(".oc-row[data-current=true] .oc-row-main") ??
+        document.querySelector(".oc-main .oc-button")
+    if (target instanceof HTMLElement) target.focus()
+  }
   return (
     <Dialog open onOpenChange={(open) => !open && closeDialog()} modal preventScroll={false}>
       <Dialog.Portal mount={layer()!}>
@@ -34,7 +43,12 @@ export const Modal = (props: ModalProps): JSX.Element => {
                 : null
               if (!(first instanceof HTMLElement)) return
               event.preventDefault()
-              first.focus()
+              // Kobalte dispatches this inside an effect, which must not follow what its own focus listeners read.
+              untrack(() => first.focus())
+            }}
+            onCloseAutoFocus={(event: Event) => {
+              event.preventDefault()
+              restore()
             }}
             onPointerDownOutside={(event: Event) => event.preventDefault()}
           >

@@ -34,6 +34,7 @@ const wizard = async (page: Page): Promise<void> => {
   await fill(page)
   await page.getByRole("button", { name: "Add connection" }).click()
   await page.getByRole("option").first().waitFor()
+  await page.getByText("dev@devbox.example.com:22").waitFor()
 }
 
 const options = async (page: Page): Promise<void> => {
