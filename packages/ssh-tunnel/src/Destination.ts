@@ -36,8 +36,9 @@ export const Port = Schema.Int.check(
 )
 export type Port = typeof Port.Type
 
+// Those of C1 and the separators of lines and paragraphs are shown escaped, so a remedy's command would name another file.
 // eslint-disable-next-line no-control-regex -- control characters are what this refuses
-const controlCharacter = /[\u0000-\u001f\u007f]/
+const controlCharacter = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/
 
 const isPlainPath = (value: string): boolean =>
   value.length > 0 && value.length <= 4096 && !controlCharacter.test(value) && !value.startsWith("-") &&

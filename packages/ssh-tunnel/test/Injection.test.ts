@@ -155,13 +155,13 @@ describe("a hostile value", () => {
         const [head = ""] = script.split("ocs_launch=")
         for (const line of head.trimEnd().split("\n")) assert.match(line, assignment)
       }),
-    { arbitrary: { runs: 10_000 } }
+    { arbitrary: { runs: 4000 }, timeout: 60_000 }
   )
 
   it("was let in now and then, so that something was tried", () => {
-    assert.isAtLeast(tried, 10_000)
-    assert.isAtLeast(accepted, 500)
-    assert.isAtLeast(tried - accepted, 2000)
+    assert.isAtLeast(tried, 4000)
+    assert.isAtLeast(accepted, 300)
+    assert.isAtLeast(tried - accepted, 1500)
   })
 
   it.effect.prop(

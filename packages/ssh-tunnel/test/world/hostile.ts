@@ -56,6 +56,7 @@ const harmful = [
   "\u200B",
   "\u00A0",
   "\u2028",
+  "\u009b",
   "\uFEFF",
   "\uD800"
 ] as const
