@@ -1,5 +1,5 @@
 /** The user's profiles: a versioned JSON file that several processes may read and write at once. */
-import { Context, Effect, type FileSystem, Layer, Option, Path, Result, Stream, SubscriptionRef } from "effect"
+import { Context, Effect, type FileSystem, Layer, Option, Path, Result, Schema, Stream, SubscriptionRef } from "effect"
 import {
   ConfigurationError,
   type InvalidProfile,
@@ -19,7 +19,7 @@ import {
   getProfile,
   parse,
   type ProfileDocument,
-  type ProfileProblem,
+  ProfileProblem,
   removeProfile,
   setProfile,
   stringify
@@ -72,9 +72,9 @@ export class ProfileRepo extends Context.Service<ProfileRepo, {
   /** Fails with `ProfileNotFound`. */
   readonly remove: (id: ProfileId) => Effect.Effect<void, ConfigurationError>
   /**
-   * First the current list, then the list after each change, also a change by
-   * another process. Fails only at the start; later, a file that cannot be
-   * read changes nothing.
+   * First the current list, then the list after each change of it or of
+   * `problems`, also a change by another process. Fails only at the start;
+   * later, a file that cannot be read changes nothing.
    */
   readonly changes: Stream.Stream<ReadonlyArray<Profile>, ConfigurationError>
 }>()("@opencode-ai/ssh-tunnel/ProfileRepo") {
@@ -102,6 +102,8 @@ export class ProfileRepo extends Context.Service<ProfileRepo, {
 }
 
 const failWith = (reason: ConfigurationError["reason"]) => Effect.fail(new ConfigurationError({ reason }))
+
+const sameProblems = Schema.toEquivalence(Schema.Array(ProfileProblem))
 
 const orInvalid = <A>(result: Result.Result<A, InvalidProfile>): Effect.Effect<A, ConfigurationError> =>
   Result.match(result, { onFailure: failWith, onSuccess: (value) => Effect.succeed(value) })
@@ -132,8 +134,9 @@ const fromStore = (store: DocumentStore): ProfileRepo["Service"] => {
     save,
     remove,
     changes: store.changes.pipe(
-      Stream.map((document) => contents(document).profiles),
-      Stream.changesWith(sameProfiles)
+      Stream.map(contents),
+      Stream.changesWith((a, b) => sameProfiles(a.profiles, b.profiles) && sameProblems(a.problems, b.problems)),
+      Stream.map(({ profiles }) => profiles)
     )
   }
 }

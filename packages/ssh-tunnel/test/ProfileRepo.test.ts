@@ -212,6 +212,9 @@ describe("the profile file", () => {
       // Not even text: the copy must hold the same bytes.
       const bytes = new Uint8Array([0x7b, 0xff, 0x00, 0x80])
       yield* write(bytes)
+      // Another reader is about to keep the same: its name is not there yet, and may never be.
+      const unfinished = `${file}.corrupt-2026-01-02T03-04-05-000Z.tmp-0123456789abcdef`
+      yield* fs.writeFile(unfinished, bytes)
       const first = yield* reasonOf(repo.list)
       const keptAs = `${file}.corrupt-2026-01-02T03-04-05-678Z`
       assert.isTrue(first._tag === "ProfileStoreUnreadable" && first.keptAs === keptAs, first.message)
@@ -231,7 +234,7 @@ describe("the profile file", () => {
       assert.deepStrictEqual(names(yield* repo.list), ["b"])
       assert.deepStrictEqual(
         (yield* entries).sort(),
-        [file, keptAs, `${keptAs}-1`].map((name) => path.basename(name))
+        [file, unfinished, keptAs, `${keptAs}-1`].map((name) => path.basename(name))
       )
     }).pipe(Effect.provide(fileLayer)))
 
@@ -317,6 +320,10 @@ describe("the profile file", () => {
       yield* write(text("c", "d"))
       assert.deepStrictEqual(yield* Queue.take(seen), ["c", "d"])
       assert.notInclude((yield* entries).join(), "corrupt")
+      // Another entry that is no profile: who watches must ask for `problems` again.
+      yield* write(JSON.stringify({ version: 1, profiles: [plain(profile("c")), plain(profile("d")), { id: "e" }] }))
+      assert.deepStrictEqual(yield* Queue.take(seen), ["c", "d"])
+      assert.deepStrictEqual((yield* repo.problems).map(({ id }) => id), ["e"])
       yield* fs.remove(file)
       assert.deepStrictEqual(yield* Queue.take(seen), [])
       assert.strictEqual(yield* Queue.size(seen), 0)

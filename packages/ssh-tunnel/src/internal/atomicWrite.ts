@@ -7,6 +7,11 @@ import { Effect, FileSystem, Path } from "effect"
 import * as Hex from "effect/encoding/Hex"
 import { LocalHost } from "../LocalHost.ts"
 
+const mark = ".tmp-"
+
+/** Whether a file of this name is being written, or was left by a writer that was killed. */
+export const isTemporary = (name: string): boolean => /\.tmp-[0-9a-f]{16}$/.test(name)
+
 /** See the module. Build it once. */
 export const make = Effect.gen(function*() {
   const fs = yield* FileSystem.FileSystem
@@ -24,7 +29,7 @@ export const make = Effect.gen(function*() {
    * content is unchanged and nothing is left beside it.
    */
   const write = Effect.fnUntraced(function*(file: string, bytes: Uint8Array) {
-    const temporary = `${file}.tmp-${Hex.encode(yield* host.randomBytes(8))}`
+    const temporary = `${file}${mark}${Hex.encode(yield* host.randomBytes(8))}`
     yield* Effect.scoped(Effect.gen(function*() {
       const opened = yield* fs.open(temporary, { flag: "wx", mode: 0o600 })
       yield* opened.writeAll(bytes)
@@ -39,7 +44,7 @@ export const make = Effect.gen(function*() {
   /** Removes what killed writers left beside `file`. Only for who keeps all other writers out. */
   const sweep = Effect.fnUntraced(function*(file: string) {
     const directory = path.dirname(file)
-    const prefix = `${path.basename(file)}.tmp-`
+    const prefix = `${path.basename(file)}${mark}`
     const left = (yield* fs.readDirectory(directory)).filter((name) => name.startsWith(prefix))
     yield* Effect.forEach(left, (name) => fs.remove(path.join(directory, name), { force: true }), { discard: true })
   })

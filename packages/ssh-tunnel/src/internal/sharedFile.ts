@@ -126,7 +126,10 @@ export const make = Effect.fnUntraced(function*(file: string) {
   const keepAside = Effect.fnUntraced(function*(content: Uint8Array) {
     const directory = path.dirname(file)
     const prefix = `${path.basename(file)}.corrupt-`
-    const copies = (yield* fs.readDirectory(directory)).filter((name) => name.startsWith(prefix))
+    // Another reader may be making its copy now: what is not finished has no name yet that could be told to anybody.
+    const copies = (yield* fs.readDirectory(directory)).filter((name) =>
+      name.startsWith(prefix) && !AtomicWrite.isTemporary(name)
+    )
     for (const name of copies) {
       const copy = path.join(directory, name)
       const same = yield* Effect.match(fs.readFile(copy), {
