@@ -58,6 +58,8 @@ export const empty = {
 
 export const actions = {
   connect: "Connect",
+  connecting: "Connecting…",
+  disconnecting: "Disconnecting…",
   connectTo: (name: string) => `Connect ${name}`,
   disconnect: "Disconnect",
   disconnectFrom: (name: string) => `Disconnect ${name}`,

@@ -99,9 +99,16 @@ describe.skipIf(!Chromium.available)("the window", () => {
         await select(page, "staging")
         await page.getByRole("button", { name: "Connect", exact: true }).click()
         await page.getByText("Starting ssh").first().waitFor()
-        // One button for all states: the focus is still there.
-        assert.strictEqual(await page.evaluate("document.activeElement.innerText"), "Cancel")
+        // One button for all states: the focus is still there. Pressed again it does not undo what it did.
+        assert.strictEqual(await page.evaluate("document.activeElement.innerText"), "Connecting…")
+        await press(page, "Enter")
+        assert.deepStrictEqual(await calls(page, "disconnect"), [])
         await page.getByRole("button", { name: "Cancel", exact: true }).click()
+        await page.locator(".oc-status [data-state=Disconnected]").waitFor()
+        assert.strictEqual(await page.evaluate("document.activeElement.innerText"), "Connect")
+        // A double-click connects once, and does not end it.
+        await row(page, "staging").getByRole("button", { name: "Connect staging" }).dblclick()
+        await row(page, "staging").getByText("Connecting").waitFor()
         assert.deepStrictEqual(await calls(page, "disconnect"), [{ id: "staging" }])
         await row(page, "pi").getByRole("button", { name: "Cancel connecting Raspberry Pi" }).click()
         await select(page, "office")
@@ -115,7 +122,7 @@ describe.skipIf(!Chromium.available)("the window", () => {
         await menu(page, "Copy ssh command")
         await menu(page, "Duplicate")
         await page.getByRole("heading", { name: "devbox copy" }).waitFor()
-        assert.deepStrictEqual(await calls(page, "connect"), [{ id: "staging" }, { id: "archive" }])
+        assert.deepStrictEqual(await calls(page, "connect"), [{ id: "staging" }, { id: "staging" }, { id: "archive" }])
         assert.deepStrictEqual(await calls(page, "disconnect"), [{ id: "staging" }, { id: "pi" }])
         assert.deepStrictEqual(await calls(page, "retryNow"), [{ id: "office" }])
         assert.deepStrictEqual(await world(page, "opened"), ["http://127.0.0.1:1/door"])

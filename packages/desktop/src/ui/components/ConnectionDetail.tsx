@@ -72,8 +72,9 @@ const MainButtons = (props: { readonly profile: Profile }): JSX.Element => {
   const acts = useActs()
   const act = createMemo(() => main(store.state(props.profile.id)))
   const off = () => store.link() === "lost"
-  const secondary = () => act() === "open" || act() === "retry"
-  // One main button for all states, so that the focus stays where it is while they change.
+  let forward!: HTMLDivElement
+  // What goes forward and what ends it have a place each: a click that comes while the state changes never means the
+  // opposite. The forward button is always the same one, so that it keeps the focus.
   const face = () => {
     switch (act()) {
       case "open":
@@ -81,23 +82,34 @@ const MainButtons = (props: { readonly profile: Profile }): JSX.Element => {
       case "retry":
         return { label: actions.retry, icon: "retry" as const, run: acts.retry }
       case "cancel":
-        return { label: actions.cancel, icon: "stop" as const, run: acts.disconnect }
+        return { label: actions.connecting, icon: "connect" as const, run: undefined }
+      case "wait":
+        return { label: actions.disconnecting, icon: "connect" as const, run: undefined }
       default:
         return { label: actions.connect, icon: "connect" as const, run: acts.connect }
     }
   }
   return (
-    <div class="oc-buttons oc-main-buttons">
-      <Show when={secondary()}>
-        <Button disabled={off()} onClick={() => acts.disconnect(props.profile)}>{actions.disconnect}</Button>
+    <div class="oc-buttons oc-main-buttons" ref={forward}>
+      <Show when={act() === "cancel" || act() === "open" || act() === "retry"}>
+        <Button
+          disabled={off()}
+          onClick={() => {
+            acts.disconnect(props.profile)
+            // This button goes with the connection.
+            forward.querySelector<HTMLElement>(".oc-main-button")?.focus()
+          }}
+        >
+          {act() === "cancel" ? actions.cancel : actions.disconnect}
+        </Button>
       </Show>
       <Button
         class="oc-main-button"
         kind={act() === "connect" || act() === "open" || act() === "retry" ? "primary" : "plain"}
         icon={face().icon}
-        busy={act() === "wait" || (act() === "open" && acts.opening())}
+        busy={face().run === undefined || (act() === "open" && acts.opening())}
         disabled={off()}
-        onClick={() => face().run(props.profile)}
+        onClick={() => face().run?.(props.profile)}
       >
         {face().label}
       </Button>

@@ -53,7 +53,10 @@ const QuickAct = (props: { readonly profile: Profile; readonly tabIndex: number 
       label={face().label}
       tabIndex={props.tabIndex}
       disabled={store.link() === "lost"}
-      onClick={() => act() !== "wait" && face().run(props.profile)}
+      onClick={(event) => {
+        // The second click of a double-click would undo the first one.
+        if (event.detail < 2 && act() !== "wait") face().run(props.profile)
+      }}
     />
   )
 }

@@ -19,7 +19,7 @@ export const binary: string | undefined = [
 export const available: boolean = binary !== undefined
 
 /** A busy machine starts a browser slowly; the test has its own limit. In milliseconds. */
-const patience = 60_000
+export const patience = 60_000
 
 export const launch: Effect.Effect<Browser, never, Scope.Scope> = Effect.gen(function*() {
   const home = yield* TempDirectory.make()
