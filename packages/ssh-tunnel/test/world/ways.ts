@@ -64,7 +64,8 @@ const proxies: ReadonlyArray<Entry> = [
   {
     name: "proxy-use-fdpass",
     about: "A program makes the connection, hands it over and ends.",
-    box: [`ProxyCommand '${bun}' '${passSocket}' %h %p`, "ProxyUseFdpass yes"],
+    box: ["ProxyCommand '{bun}' '{program}' %h %p", "ProxyUseFdpass yes"],
+    prepare: () => Effect.succeed({ bun, program: passSocket }),
     requires: ["linux"],
     strategies: both,
     expected: "Connected"
