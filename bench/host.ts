@@ -32,8 +32,20 @@ const answers: Record<string, () => Promise<unknown>> = {
     ),
   connect: () =>
     runtime.runPromise(
-      World.timed(Effect.forEach(ids, (id) => Effect.exit(connect(id)), { concurrency: "unbounded" }))
-    ).then(({ ms, value }) => ({ ms, up: value.filter((exit) => exit._tag === "Success").length })),
+      World.timed(Effect.forEach(
+        ids,
+        (id) =>
+          Effect.match(connect(id), {
+            onFailure: (error) => `${error.reason._tag}: ${error.message}`,
+            onSuccess: () => "up"
+          }),
+        { concurrency: "unbounded" }
+      ))
+    ).then(({ ms, value }) => ({
+      ms,
+      up: value.filter((word) => word === "up").length,
+      errors: [...new Set(value.filter((word) => word !== "up"))]
+    })),
   memory: collect,
   /** Microseconds of processor time in ten seconds. */
   idle: async () => {

@@ -43,6 +43,7 @@ const host = Effect.fnUntraced(function*({ client, server }: World.World, count:
 interface Connected {
   readonly ms: number
   readonly up: number
+  readonly errors: ReadonlyArray<string>
 }
 interface Memory {
   readonly rss: number
@@ -74,8 +75,8 @@ export const many = Effect.gen(function*() {
       const { ask } = yield* host(world, count)
       for (let pair = 0; pair < pairs; pair++) {
         theirs.push(yield* rawTogether(world, count))
-        const { ms, up } = yield* ask<Connected>("connect")
-        if (up !== count) return yield* Effect.die(new Error(`${up} of ${count} are up`))
+        const { errors, ms, up } = yield* ask<Connected>("connect")
+        if (up !== count) return yield* Effect.die(`${up} of ${count} are up: ${errors.join("; ")}`)
         mine.push(ms)
         yield* ask("disconnect")
       }
