@@ -490,19 +490,19 @@ describe("waking up", () => {
 
   it.effect("one through which nothing comes any more is dropped, and made anew", () =>
     Effect.gen(function*() {
-      const { layerWith, opened, serve, sleep, withClocks } = yield* world
+      const { layerWith, linkDead, opened, sleep, withClocks } = yield* world
       yield* withClocks(
         Effect.gen(function*() {
           const { connections } = yield* connect
           const seen = yield* record(connections)
-          yield* serve(4096, { state: "hung" })
+          yield* Ref.set(linkDead, true)
           yield* sleep(60_000)
           yield* TestClock.adjust(wakeUpInterval)
-          assert.deepStrictEqual(yield* Ref.get(seen), ["Connected"])
           yield* TestClock.adjust(healthTimeout)
           assert.deepStrictEqual(yield* Ref.get(seen), ["Connected"])
           yield* TestClock.adjust(Duration.subtract(healthTimeout, Duration.millis(4)))
-          yield* serve(4096, { state: "up" })
+          // The new one goes another way.
+          yield* Ref.set(linkDead, false)
           yield* Effect.andThen(aMoment, aMoment)
           assert.deepStrictEqual(yield* Ref.get(seen), [
             "Connected",
@@ -516,18 +516,31 @@ describe("waking up", () => {
       )
     }))
 
-  it.effect("the silence of a probe that was under way when the machine woke up is the link's as well", () =>
+  it.effect("a server that hangs when the machine wakes up costs no new ssh", () =>
     Effect.gen(function*() {
-      const { layerWith, open, serve } = yield* world
+      const { forwards, layerWith, opened, serve } = yield* world
       yield* Effect.gen(function*() {
         const { connections } = yield* connect
         const seen = yield* record(connections)
         yield* serve(4096, { state: "hung" })
-        yield* TestClock.adjust(Duration.sum(healthInterval, Duration.seconds(1)))
         yield* connections.networkChanged
-        yield* TestClock.adjust(Duration.times(healthTimeout, 2))
+        yield* TestClock.adjust(Duration.sum(Duration.times(healthTimeout, 2), lastWords))
+        assert.strictEqual((yield* Ref.get(seen))[1], "Reconnecting 1 NoAnswer")
+        assert.strictEqual(yield* Ref.get(opened), 1)
+        // What sshd was asked through is gone.
+        assert.includeMembers([...(yield* Ref.get(forwards))], ["+50100:1", "-50100:1"])
+      }).pipe(Effect.scoped, Effect.provide(layerWith(profile())))
+    }))
+
+  it.effect("a link that dies without a word is told from a server that hangs, also without a wake-up", () =>
+    Effect.gen(function*() {
+      const { layerWith, linkDead } = yield* world
+      yield* Effect.gen(function*() {
+        const { connections } = yield* connect
+        const seen = yield* record(connections)
+        yield* Ref.set(linkDead, true)
+        yield* TestClock.adjust(Duration.sum(healthInterval, Duration.times(healthTimeout, 2)))
         assert.strictEqual((yield* Ref.get(seen))[1], "Reconnecting 1 ConnectionLost")
-        assert.strictEqual(yield* Ref.get(open), 1)
       }).pipe(Effect.scoped, Effect.provide(layerWith(profile())))
     }))
 

@@ -69,6 +69,8 @@ export const world = Effect.gen(function*() {
   const registered = yield* Ref.make(Option.none<number>())
   const ensured = yield* Ref.make<ReadonlyArray<string>>([])
   const looking = yield* Ref.make(Option.none<BootstrapError>())
+  /** Nothing comes through the link any more, and nobody says so. */
+  const linkDead = yield* Ref.make(false)
   const wallOffset = yield* Ref.make(0)
 
   const serverAt = (remotePort: number) => Effect.map(Ref.get(servers), HashMap.get(remotePort))
@@ -79,7 +81,7 @@ export const world = Effect.gen(function*() {
     yield* note(`discovery on ${remotePort} with ${sent}`)
     const server = yield* serverAt(remotePort)
     if (Option.isNone(server)) return yield* nothing(remotePort)
-    if (server.value.state === "hung") {
+    if (server.value.state === "hung" || (yield* Ref.get(linkDead))) {
       yield* Effect.sleep(Timing.defaults.discovery)
       return yield* new DiscoveryError({ reason: new NoAnswer({ remotePort, waited: 10_000 }) })
     }
@@ -109,11 +111,17 @@ export const world = Effect.gen(function*() {
       if (Option.isNone(server)) {
         return yield* new LoopbackHttpError({ port, path, problem: "closed", detail: "socket hang up" })
       }
-      if (server.value.state === "hung") return yield* Effect.never
+      if (server.value.state === "hung" || (yield* Ref.get(linkDead))) return yield* Effect.never
       const end = yield* Deferred.make<void>()
       yield* Ref.update(idle, (all) => [...all, end])
       return { response, closed: Deferred.await(end) }
     }).pipe(Effect.ensuring(Ref.update(probing, ({ most, now }) => ({ most, now: now - 1 }))))
+  })
+
+  /** sshd refuses a connection to a port where nobody listens. */
+  const get: LoopbackHttp["Service"]["get"] = Effect.fnUntraced(function*({ path, port }) {
+    if (yield* Ref.get(linkDead)) return yield* Effect.never
+    return yield* new LoopbackHttpError({ port, path, problem: "closed", detail: "socket hang up" })
   })
 
   const tunnel = Effect.gen(function*() {
@@ -193,7 +201,7 @@ export const world = Effect.gen(function*() {
         Tunnel.layerMock({ open: () => tunnel }),
         Discovery.layerMock({ find }),
         Bootstrap.layerMock({ ensure }),
-        LoopbackHttp.layerMock({ hold }),
+        LoopbackHttp.layerMock({ get, hold }),
         CredentialStore.layerMemory(options.credentials === undefined ? [] : [[id, options.credentials]]),
         options.localPorts ?? LocalPorts.layerMemory(),
         LocalHost.layerMock()
@@ -236,6 +244,7 @@ export const world = Effect.gen(function*() {
     registered,
     ensured,
     looking,
+    linkDead,
     layerWith,
     sshDies,
     serve,

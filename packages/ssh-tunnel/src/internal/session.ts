@@ -70,8 +70,11 @@ const isUnauthorized = isReason("Unauthorized")
 const isAbsent = isReason("NothingListening", "NoAnswer")
 const isNotOurs = (error: ConnectionError) => error._tag === "BootstrapError" && error.reason._tag === "NotOurs"
 
+/** tcpmux, which nobody has run since the eighties. */
+const nobodysPort = 1
+
 /** Why the server is asked whether it is there. */
-type Reason = "due" | "asked" | "closed"
+type Reason = "due" | "closed"
 
 /** What people are promised after a forward was made for a choice. */
 const promised = (
@@ -330,6 +333,21 @@ export const make = Effect.gen(function*() {
   })
 
   /**
+   * Whether sshd still answers. It says no to a connection to a port where nobody listens, even where commands and
+   * other forwards are forbidden. With the plain strategy that would be a login: there the link is given the benefit
+   * of the doubt, until ssh's own keep-alive.
+   */
+  const linkAnswers = Effect.fnUntraced(function*({ tunnel }: Session) {
+    if (tunnel.strategy !== "master") return true
+    const answer = yield* Effect.acquireUseRelease(
+      tunnel.forward(nobodysPort, { _tag: "Any" }),
+      ({ localPort }) => Effect.exit(http.get({ port: localPort, path: "/" })),
+      ({ cancel }) => cancel
+    ).pipe(Effect.timeoutOption(timing.control), Effect.orElseSucceed(Option.none))
+    return Option.isSome(answer)
+  })
+
+  /**
    * Fails when the server or the tunnel is gone.
    *
    * One thing at a time: a small request without a password, whose connection
@@ -344,39 +362,47 @@ export const make = Effect.gen(function*() {
     const { bell, profile, tunnel } = session
     const { forward: { localPort, remotePort } } = yield* Ref.get(session.forward)
 
-    /** After a wake-up or a change of the network, also one while it was asked, silence means the link; else the server. */
-    const silence = Effect.fnUntraced(function*(reason: Reason): Effect.fn.Return<never, ConnectionError> {
-      if (reason !== "asked" && (yield* Queue.size(bell)) === 0) {
-        return yield* new DiscoveryError({
+    /** The end of the idle connection that an answer leaves; `None`: no answer in time. */
+    const ask = http.hold({ port: localPort, path: found.info.path }).pipe(
+      Effect.map((held) => held.closed),
+      Effect.timeoutOption(timing.healthTimeout),
+      Effect.catchTag("LoopbackHttpError", () => Effect.as(verify(session, found), Option.some(Effect.never)))
+    )
+
+    /** One missed probe is a slow server. When two are, sshd is asked as well: a link that is dead looks the same. */
+    const askTwice = Effect.fnUntraced(function*(): Effect.fn.Return<
+      Effect.Effect<void>,
+      ConnectionError,
+      Scope.Scope
+    > {
+      const first = yield* ask
+      if (Option.isSome(first)) return first.value
+      const [second, isLinkAlive] = yield* Effect.all([ask, linkAnswers(session)], { concurrency: 2 })
+      if (Option.isSome(second)) return second.value
+      return yield* isLinkAlive
+        ? new DiscoveryError({
           reason: new NoAnswer({
             remotePort,
             waited: Duration.toMillis(timing.healthTimeout),
             detail: "it accepts connections and does not answer"
           })
         })
-      }
-      return yield* new TransportError({
-        reason: new ConnectionLost({
-          target: target(profile.destination, host.home),
-          detail: "nothing came through it any more"
+        : new TransportError({
+          reason: new ConnectionLost({
+            target: target(profile.destination, host.home),
+            detail: "nothing came through it any more"
+          })
         })
-      })
     })
 
     const round = Effect.fnUntraced(function*(reason: Reason): Effect.fn.Return<Reason, ConnectionError, Scope.Scope> {
       if (reason === "closed") yield* verify(session, found)
-      const closed = yield* http.hold({ port: localPort, path: found.info.path }).pipe(
-        Effect.map((held) => held.closed),
-        Effect.timeoutOrElse({ duration: timing.healthTimeout, orElse: () => silence(reason) }),
-        Effect.retry({ times: 1, while: (error) => error._tag !== "LoopbackHttpError" }),
-        Effect.catchTag("LoopbackHttpError", () => Effect.as(verify(session, found), Effect.never))
-      )
+      const closed = yield* askTwice()
       // Whoever rang while the answer was on its way has it.
       yield* Queue.clear(bell)
       const ended = yield* Effect.forkScoped(closed)
       const next = yield* Effect.raceAllFirst([
-        Effect.as(Queue.take(bell), "asked" as const),
-        Effect.as(Effect.sleep(timing.healthInterval), "due" as const),
+        Effect.as(Effect.timeoutOption(Queue.take(bell), timing.healthInterval), "due" as const),
         // A server that keeps no idle connections is not asked more often than others.
         reason === "closed" ? Effect.never : Effect.as(Fiber.join(ended), "closed" as const)
       ])

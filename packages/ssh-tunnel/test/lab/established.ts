@@ -6,7 +6,7 @@ import { boxWith, jumpWith } from "./places.ts"
 import { fails, type Group } from "./Scenario.ts"
 
 /** Only ssh's own keep-alive is to notice. */
-const withoutProbes = { timing: { healthInterval: Duration.minutes(10) } }
+const withoutProbes = { timing: { healthInterval: Duration.minutes(10), healthTimeout: Duration.minutes(10) } }
 
 /** A server that a scenario takes away. */
 const healthy = FakeServer.http(FakeServer.v1("1.18.33"))

@@ -163,7 +163,12 @@ describe.skipIf(!Sshd.available)("four deaths", () => {
   it.live("the link is dead without a word, and the host says that the network changed: dropped and made anew", () =>
     Effect.gen(function*() {
       const { before, box, connections, master, sshd, workstation } = yield* connected({
-        timing: { ...quiet, healthTimeout: Duration.millis(300), retryAtMost: Duration.seconds(1) }
+        timing: {
+          ...quiet,
+          healthTimeout: Duration.millis(300),
+          control: Duration.seconds(2),
+          retryAtMost: Duration.seconds(1)
+        }
       })
       yield* sshd.freeze
       yield* connections.networkChanged
@@ -265,9 +270,9 @@ describe.skipIf(!Sshd.available)("a stranger on the remote port", () => {
       yield* box.awaitState("Reconnecting", ({ attempt }) => attempt > 1)
       yield* signal(yield* serversOf(sshd), "SIGKILL")
       // Nobody tells of the end of a process that is not one's own.
-      yield* Effect.repeat(serversOf(sshd), {
+      yield* Effect.repeat(Port.isListening(remotePort), {
         schedule: Schedule.spaced("10 millis"),
-        until: (found) => found.length === 0
+        until: (isListening) => !isListening
       })
       const stranger = yield* FakeServer.http(FakeServer.guarded("opencode", "something else", v1), {
         port: remotePort
