@@ -30,15 +30,33 @@ const violations = async (page: Page, only?: string): Promise<ReadonlyArray<stri
   )
 }
 
-/** What sticks out to the right: nobody should have to scroll sideways to read. */
+/** What sticks out: to the right, where nobody should have to scroll to read, or down from its own box onto the next. */
 const overflowing = (page: Page): Promise<ReadonlyArray<string>> =>
-  page.evaluate(() => {
-    const width = document.documentElement.clientWidth
-    return [...document.querySelectorAll<HTMLElement>(".oc-window *")].flatMap((element) => {
-      const { left, right, width: own } = element.getBoundingClientRect()
-      const hidden = getComputedStyle(element).visibility === "hidden" || element.closest(".oc-hidden") !== null
-      return !hidden && own > 0 && (right > width + 1 || left < -1) ? [`${element.className}: ${left}–${right}`] : []
-    })
+  page.evaluate(async () => {
+    const look = () => {
+      const width = document.documentElement.clientWidth
+      const sideways = [...document.querySelectorAll<HTMLElement>(".oc-window *")].flatMap((element) => {
+        const { left, right, width: own } = element.getBoundingClientRect()
+        const hidden = getComputedStyle(element).visibility === "hidden" || element.closest(".oc-hidden") !== null
+        return !hidden && own > 0 && (right > width + 1 || left < -1) ? [`${element.className}: ${left}–${right}`] : []
+      })
+      const parts = document.querySelectorAll<HTMLElement>(
+        [".oc-list", ".oc-detail", ".oc-dialog", ".oc-dialog-body", ".oc-step", ".oc-tests"].map((part) =>
+          `${part} > *`
+        )
+          .join()
+      )
+      const down = [...parts].flatMap((part) =>
+        getComputedStyle(part).overflowY === "visible" && part.clientHeight > 0 &&
+          part.scrollHeight > part.clientHeight + 4
+          ? [`${part.className}: ${part.scrollHeight} in ${part.clientHeight}`]
+          : []
+      )
+      return [...sideways, ...down]
+    }
+    // A menu finds its new place some frames after the window has changed its size.
+    for (let frame = 0; frame < 60 && look().length > 0; frame++) await new Promise(requestAnimationFrame)
+    return look()
   })
 
 const images = Path.resolve(import.meta.dirname, "../../../../docs/images")
