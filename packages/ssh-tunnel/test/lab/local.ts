@@ -167,15 +167,17 @@ export const local: Group = {
       }))
     },
     {
-      name: "runtime-directory-gone",
-      about: "The directory for ssh's sockets was removed while the app runs, as systemd does after a logout.",
+      name: "runtime-directory-unwritable",
+      about: "Something else stands where a file must be written in the directory for ssh's sockets.",
       expected: fails("ConfigurationError", "RuntimeDirectoryUnusable", "final"),
       setUp: boxWith({}, () => ({
         before: ({ services }) =>
-          Context.get(services, RuntimeDirectory).path.pipe(
-            Effect.mapError((cause) => new LabError({ message: "there is no runtime directory", cause })),
-            Effect.flatMap((path) => Effect.sync(() => Fs.rmSync(path, { recursive: true })))
-          )
+          Effect.gen(function*() {
+            const directory = Context.get(services, RuntimeDirectory)
+            const path = yield* directory.path
+            const [, next = ""] = /^(?:config-)(\d+)$/.exec(yield* directory.fresh("config-")) ?? []
+            for (let n = 1; n <= 9; n++) Fs.mkdirSync(Path.join(path, `config-${Number(next) + n}`))
+          }).pipe(Effect.mapError((cause) => new LabError({ message: "there is no runtime directory", cause })))
       }))
     },
     {
