@@ -31,6 +31,10 @@ const unsecured =
   "this server has no password. Every local user of the remote machine can use it, and so can web pages in your " +
   "browser. Start it with OPENCODE_SERVER_PASSWORD set, or let bootstrap start one."
 
+const moved = (port: number): string =>
+  `another program holds the local port ${port} that this connection had, so the URL is a new one: what a browser ` +
+  "stored under the old one is not seen there."
+
 /** How the person will use the connection; decides where the URL goes and which hints help. */
 export interface HumanOptions {
   readonly label: string
@@ -103,6 +107,7 @@ export const human = Effect.fn("ConnectView.human")(function*(options: HumanOpti
     if (!Option.exists(before, ({ url }) => url === state.url)) {
       yield* (options.urlToStderr ? note : output.result)(Sanitize.line(state.url))
     }
+    if (state.movedFrom !== undefined) yield* note(`${paint("yellow", "warning:")} ${moved(state.movedFrom)}`)
     if (!state.secured && !Option.exists(before, ({ secured }) => !secured)) {
       yield* note(`${paint("yellow", "warning:")} ${unsecured}`)
     }

@@ -146,6 +146,13 @@ describe("for a person", () => {
       assert.isTrue(stderr.some((line) => line.startsWith("warning: this server has no password")))
     }))
 
+  it.effect("says why the URL is another one than before", () =>
+    Effect.gen(function*() {
+      const { cli } = yield* makeWorld({ script: { states: [connected({ movedFrom: 40001 })] } })
+      const { stderr } = yield* cli("connect", "box", "--once")
+      assert.isTrue(stderr.some((line) => line.startsWith("warning: another program holds the local port 40001")))
+    }))
+
   for (const [error, exitCode] of errors) {
     it.effect(`${error.reason._tag}: message, remedy, and its command on a line of its own`, () =>
       Effect.gen(function*() {
