@@ -101,15 +101,4 @@ describe("the path", () => {
       }
     }
   })
-
-  it("is told in words", () => {
-    const state: ConnectionState = {
-      _tag: "Failed",
-      error: errorOf("TransportError", { _tag: "ConnectionRefused", target })
-    }
-    assert.strictEqual(
-      PathView.describe(PathView.nodes(profile(), state, [])),
-      "This machine: reached; box: failed here; OpenCode: not reached yet"
-    )
-  })
 })

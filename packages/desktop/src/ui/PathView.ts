@@ -129,7 +129,3 @@ export const nodes = (
     return index === busy ? { ...node, status: "active", link: "active" } : { ...node, status: "ok", link: "ok" }
   })
 }
-
-/** The picture in words. */
-export const describe = (all: ReadonlyArray<PathNode>): string =>
-  all.map(({ label, link, status }) => `${label}: ${path.status[link === "broken" ? "broken" : status]}`).join("; ")

@@ -84,7 +84,6 @@ export const actions = {
 
 export const detail = {
   region: (name: string) => `Connection ${name}`,
-  progress: "Progress",
   via: (hops: string) => `via ${hops}`,
   facts: "Details",
   url: "URL here",
@@ -102,7 +101,6 @@ export const detail = {
     lifetime === "persistent" ? "if it isn’t running; it stays" : "if it isn’t running; ends with the connection",
   startOff: "no",
   auto: "kept from the last time",
-  defaultPort: (port: number) => `${port}`,
   byConfig: "as your ssh config says",
   strategyMaster: "One shared ssh connection",
   strategyPlain: "One ssh per forward",
@@ -111,11 +109,8 @@ export const detail = {
   unsecured: "This server has no password",
   unsecuredText:
     "Every user of the remote machine can use it and, while you are connected, so can web pages in your browser. Start OpenCode there with OPENCODE_SERVER_PASSWORD set, or let this app start it.",
-  idle:
-    "Not connected. Connecting logs in with your ssh settings, finds the OpenCode server and opens a local address for it.",
   retryIn: (seconds: number) => seconds <= 0 ? "Trying now" : `Next try in ${seconds} s`,
   attempt: (attempt: number) => `Attempt ${attempt}`,
-  lost: "The connection was lost. It is made again by itself.",
   in: (seconds: number) => seconds <= 0 ? "now" : `in ${seconds} s`
 }
 
@@ -128,18 +123,11 @@ export const path = {
     active: "being reached",
     ok: "reached",
     broken: "failed here"
-  },
-  link: {
-    idle: "",
-    active: "",
-    ok: "",
-    broken: "Broken here"
   }
 }
 
 export const failure = {
   what: "What happened",
-  where: "Where",
   todo: "What to do",
   danger: "Possible attack",
   dangerText:
@@ -155,7 +143,6 @@ export const failure = {
 
 export const server = {
   title: "Remote server",
-  show: "Show",
   looking: "Asking the host…",
   loginNeeded: "Not connected: looking there logs in once.",
   look: "Look",
@@ -218,8 +205,6 @@ export const wizard = {
   hostsProblem: "Your ssh config could not be read",
   use: (text: string) => `Use ${text}`,
   typed: "what you typed",
-  refused: "This can’t be used as it is",
-  notes: "Good to know",
   effective: "ssh will use",
   effectiveIdle: "Pick a host to see what ssh will use.",
   effectiveWrong: "Correct the marked fields to see it.",
@@ -303,14 +288,12 @@ export const notices = {
   copyFailed: "The text could not be copied",
   urlCopied: "URL copied",
   sshCopied: "ssh command copied",
-  added: (name: string) => `${name} was added`,
   removed: (name: string) => `${name} was removed`
 }
 
 export const gone = {
   title: "OpenCode’s connection service is gone.",
   text: "Looking for it. What is shown may be out of date.",
-  connecting: "Reaching OpenCode…",
   call: "OpenCode’s connection service does not answer"
 }
 
