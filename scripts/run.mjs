@@ -46,6 +46,7 @@ const tasks = {
   lab: { script: "scripts/lab.ts", needs: (args) => args.length === 0 ? [] : ["ssh", "sshd"] },
   test: { script: "scripts/test.ts", wants: testPrograms },
   bridge: { script: "scripts/test.ts", args: ["--bridge"], wants: () => ["ssh", "sshd"] },
+  window: { script: "scripts/test.ts", args: ["--window"], needs: () => ["ssh", "sshd", "chromium"] },
   soak: { script: "scripts/soak.ts", wants: testPrograms },
   build: { script: "scripts/build.ts" },
   ci: { script: "scripts/test.ts", args: ["--everything"], wants: testPrograms }

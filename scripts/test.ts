@@ -4,6 +4,7 @@
  *
  *   npm test [-- [--chromium] [part of a test file's name …]]
  *   npm run test:bridge      only what is between the desktop's main process and its windows, on Node and Bun
+ *   npm run test:window      only the Connections window and its host, in Chromium
  *
  * `--everything` (what `.ci/run` says) adds what else must work in a fresh clone: build, command line, demo.
  */
@@ -18,9 +19,15 @@ import { readReport } from "./lib/vitestReport.ts"
 
 const isCI = ["1", "true"].includes(process.env["CI"] ?? "")
 const flags = process.argv.slice(2).filter((arg) => arg.startsWith("--"))
-const isBridge = flags.includes("--bridge")
-const named = process.argv.slice(2).filter((arg) => !arg.startsWith("--"))
-const filters = isBridge ? ["packages/desktop-bridge/"] : named
+/** Parts of the suite that have a task of their own. */
+const parts: Readonly<Record<string, string>> = {
+  "--bridge": "packages/desktop-bridge/",
+  "--window": "packages/desktop/"
+}
+const filters = [
+  ...flags.flatMap((flag) => parts[flag] ?? []),
+  ...process.argv.slice(2).filter((arg) => !arg.startsWith("--"))
+]
 const reports = mkdtempSync(join(tmpdir(), "opencode-ssh-reports-"))
 
 /** Everything below carries this; what carries it at the end was left behind. */
