@@ -20,24 +20,28 @@ const must = ({ read }: Repository) => (path: string): string => {
   return text
 }
 
+const bridge = "packages/desktop-bridge/src/"
+
 const folders: ReadonlyArray<readonly [path: string, what: string]> = [
-  ["", "the public modules"],
-  ["internal/", "nobody's API"],
-  ["node/", "the platform: the only part that imports `node:*` and `@effect/platform-node`"]
+  [tunnel, "the public modules"],
+  [`${tunnel}internal/`, "nobody's API"],
+  [`${tunnel}node/`, "the platform: the only part that imports `node:*` and `@effect/platform-node`"],
+  [bridge, "the public modules"],
+  [`${bridge}node/`, "the main process's platform"]
 ]
 
 /** Folder by folder, one line for each module: its name, and what it is in its own words. */
 const house = (repository: Repository): string =>
   folders.map(([folder, what]) => {
     const names = repository.files
-      .filter((path) => path.startsWith(tunnel + folder) && path.endsWith(".ts"))
-      .map((path) => path.slice(tunnel.length + folder.length))
+      .filter((path) => path.startsWith(folder) && path.endsWith(".ts"))
+      .map((path) => path.slice(folder.length))
       .filter((name) => !name.includes("/"))
     const lines = names.map((name) => {
-      const doc = docOf(must(repository)(tunnel + folder + name))
+      const doc = docOf(must(repository)(folder + name))
       return `- \`${name}\`${doc === undefined ? "" : `: ${sentenceOf(doc)}`}`
     })
-    return [`\`${tunnel}${folder}\`, ${what}:`, lines.join("\n")].join("\n\n")
+    return [`\`${folder}\`, ${what}:`, lines.join("\n")].join("\n\n")
   }).join("\n\n")
 
 const durationText = (duration: Duration.Duration): string => {
