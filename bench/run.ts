@@ -4,6 +4,7 @@
  *   npm run bench [-- connect|traffic|disconnect|many|deaths …]    some of them, shown and not written
  */
 import { Effect } from "effect"
+import { loadavg } from "node:os"
 import { describeMachine } from "../scripts/lib/machine.ts"
 import { connect } from "./connect.ts"
 import { deaths } from "./deaths.ts"
@@ -30,6 +31,8 @@ if (unknown.length > 0) {
 }
 const figures: Array<Figure> = []
 const begun = performance.now()
+/** What else the machine had to do before. */
+const load = loadavg()[0]?.toFixed(1) ?? "unknown"
 for (const name of names) {
   if (wanted.length > 0 && !wanted.includes(name)) continue
   figures.push(...await Effect.runPromise(parts[name]))
@@ -41,7 +44,7 @@ if (wanted.length === 0) {
     figures,
     `${new Date().toISOString().slice(0, 10)}, ${await describeMachine()}, ${
       minutes.toFixed(1)
-    } minutes; medians of up to ${runs} runs:`
+    } minutes, load average before ${load}; medians of up to ${runs} runs:`
   )
   console.log("written to bench/README.md")
 }
