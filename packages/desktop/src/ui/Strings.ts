@@ -109,6 +109,9 @@ export const detail = {
   unsecured: "This server has no password",
   unsecuredText:
     "Every user of the remote machine can use it and, while you are connected, so can web pages in your browser. Start OpenCode there with OPENCODE_SERVER_PASSWORD set, or let this app start it.",
+  moved: "The address has changed",
+  movedText: (port: number) =>
+    `Another program holds the local port ${port} that this connection had. What a browser stored under the old address is not seen at the new one.`,
   retryIn: (seconds: number) => seconds <= 0 ? "Trying now" : `Next try in ${seconds} s`,
   attempt: (attempt: number) => `Attempt ${attempt}`,
   in: (seconds: number) => seconds <= 0 ? "now" : `in ${seconds} s`

@@ -445,6 +445,14 @@ describe.skipIf(!Chromium.available)("the window", () => {
         await page.getByText("This server has no password").waitFor()
       }))
 
+    it.effect("says why the address is another one than before", () =>
+      inWindow(async (page) => {
+        await fill(page)
+        await select(page, "devbox")
+        await world(page, "state", "devbox", Scenes.connected({ movedFrom: 40_001 }))
+        await page.getByText("Another program holds the local port 40001").waitFor()
+      }))
+
     it.effect("shows hostile texts as texts", () =>
       inWindow(async (page) => {
         const evil = `<img src=x onerror="globalThis.hacked=1"><script>globalThis.hacked=1</script>&amp;\u202e"'`

@@ -118,6 +118,16 @@ const MainButtons = (props: { readonly profile: Profile }): JSX.Element => {
   )
 }
 
+const Warning = (props: { readonly title: string; readonly text: string }): JSX.Element => (
+  <div class="oc-note" data-tone="warning">
+    <Icon name="warning" />
+    <div class="oc-note-body">
+      <p class="oc-strong">{props.title}</p>
+      <p>{props.text}</p>
+    </div>
+  </div>
+)
+
 const mono = (value: string | number): JSX.Element => <Foreign mono>{value}</Foreign>
 
 /** What the profile says; the rest is the ssh config's. */
@@ -183,13 +193,10 @@ export const ConnectionDetail = (props: { readonly profile: Profile; readonly on
       </div>
 
       <Show when={connected()?.secured === false}>
-        <div class="oc-note" data-tone="warning">
-          <Icon name="warning" />
-          <div class="oc-note-body">
-            <p class="oc-strong">{detail.unsecured}</p>
-            <p>{detail.unsecuredText}</p>
-          </div>
-        </div>
+        <Warning title={detail.unsecured} text={detail.unsecuredText} />
+      </Show>
+      <Show when={connected()?.movedFrom}>
+        {(port) => <Warning title={detail.moved} text={detail.movedText(port())} />}
       </Show>
 
       <Show when={error()}>
