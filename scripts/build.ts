@@ -62,11 +62,22 @@ const buildApplication = (directory: string): string => {
   return directory
 }
 
-for (const [name, manifest] of manifests) {
-  if (manifest.private === true || (positionals.length > 0 && !positionals.includes(name))) continue
+const isLibrary = (name: string): boolean => existsSync(join(packages, name, "tsconfig.build.json"))
+
+/** A package after the libraries of the workspace that it is checked against: their declarations are what it is published with. */
+const withLibraries = (name: string): ReadonlyArray<string> => {
+  const needed = isLibrary(name) ? Object.keys(manifests.get(name)?.dependencies ?? {}) : []
+  return [
+    ...[...manifests].filter(([, other]) => needed.includes(other.name)).flatMap(([other]) => withLibraries(other)),
+    name
+  ]
+}
+const chosen = [...manifests.keys()].filter((name) => positionals.length === 0 || positionals.includes(name))
+for (const name of new Set(chosen.flatMap(withLibraries))) {
+  const manifest = manifests.get(name)
+  if (manifest === undefined || manifest.private === true) continue
   const directory = join(packages, name)
-  const isLibrary = existsSync(join(directory, "tsconfig.build.json"))
-  const publishable = isLibrary ? buildLibrary(directory, manifest) : buildApplication(directory)
+  const publishable = isLibrary(name) ? buildLibrary(directory, manifest) : buildApplication(directory)
   console.log(
     `${manifest.name} ${manifest.version}: ${
       globSync("**/*.{js,mjs}", { cwd: join(directory, "dist") }).length
