@@ -4,7 +4,7 @@ import { CredentialStore } from "@opencode-ai/ssh-tunnel/CredentialStore"
 import { DataDirectory } from "@opencode-ai/ssh-tunnel/DataDirectory"
 import type { LocalHost } from "@opencode-ai/ssh-tunnel/LocalHost"
 import { ProfileId } from "@opencode-ai/ssh-tunnel/Profile"
-import { Effect, FileSystem, HashMap, Layer, Option, Path, Redacted, Ref, Schema } from "effect"
+import { Effect, FileSystem, HashMap, Layer, Option, Path, Redacted, Ref, Schema, Semaphore } from "effect"
 import * as AtomicFile from "./internal/atomicFile.ts"
 
 /** The part of Electron's `safeStorage` that is used. Its methods may throw. */
@@ -48,6 +48,8 @@ export const layer = (
       const directory = yield* DataDirectory
       const write = yield* AtomicFile.make
       const known = yield* Ref.make(HashMap.empty<ProfileId, Option.Option<Credentials>>())
+      // One at a time: what was read or written for an earlier call must not outlive a later `remove`.
+      const turn = yield* Semaphore.make(1)
       // Names that differ only in case are one file on some systems; ids are not.
       const fileOf = (id: ProfileId) =>
         path.join(directory.path, credentialsDirectoryName, id.replaceAll(/[A-Z]/g, (letter) => `+${letter}`))
@@ -71,11 +73,19 @@ export const layer = (
         )
       })
 
+      /** A file that cannot be removed is emptied: an old password must not come back at the next start. */
+      const erase = (id: ProfileId) => {
+        const file = fileOf(id)
+        return Effect.catch(fs.remove(file, { force: true }), () => fs.truncate(file))
+      }
+
       const save = Effect.fnUntraced(function*(id: ProfileId, { password, username }: Credentials) {
-        // An older password must not come back at the next start.
-        if (!(yield* safe)) return yield* fs.remove(fileOf(id), { force: true })
+        if (!(yield* safe)) return yield* erase(id)
         const plain = encode({ id, username, password: Redacted.value(password) })
-        yield* write(fileOf(id), yield* Effect.sync(() => Uint8Array.from(storage.encryptString(plain))))
+        yield* Effect.sync(() => Uint8Array.from(storage.encryptString(plain))).pipe(
+          Effect.flatMap((bytes) => write(fileOf(id), bytes)),
+          Effect.tapCause(() => erase(id))
+        )
       })
 
       return CredentialStore.of({
@@ -85,15 +95,15 @@ export const layer = (
           const found = yield* quietly("read")(read(id), Option.none<Credentials>())
           yield* Ref.update(known, HashMap.set(id, found))
           return found
-        }),
+        }, turn.withPermits(1)),
         set: Effect.fn("SafeStorage.set")(function*(id, credentials) {
           yield* Ref.update(known, HashMap.set(id, Option.some(credentials)))
           yield* quietly("stored")(save(id, credentials), undefined)
-        }),
+        }, turn.withPermits(1)),
         remove: Effect.fn("SafeStorage.remove")(function*(id) {
           yield* Ref.update(known, HashMap.set(id, Option.none<Credentials>()))
-          yield* quietly("removed")(fs.remove(fileOf(id), { force: true }), undefined)
-        })
+          yield* quietly("removed")(erase(id), undefined)
+        }, turn.withPermits(1))
       })
     })
   )

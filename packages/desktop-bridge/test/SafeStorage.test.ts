@@ -4,7 +4,7 @@ import { Credentials } from "@opencode-ai/ssh-tunnel/Credentials"
 import { CredentialStore } from "@opencode-ai/ssh-tunnel/CredentialStore"
 import { DataDirectory } from "@opencode-ai/ssh-tunnel/DataDirectory"
 import { layerPlatform } from "@opencode-ai/ssh-tunnel/node"
-import { Effect, Layer, Logger, Option, Redacted } from "effect"
+import { Deferred, Effect, Fiber, FileSystem, Layer, Logger, Option, PlatformError, Redacted } from "effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import * as SafeStorage from "../src/SafeStorage.ts"
@@ -26,11 +26,19 @@ const storage: SafeStorage.SafeStorage = {
 const start = <A>(
   directory: string,
   use: (store: CredentialStore["Service"]) => Effect.Effect<A>,
-  safe: SafeStorage.SafeStorage = storage
+  safe: SafeStorage.SafeStorage = storage,
+  change: (fs: FileSystem.FileSystem) => Partial<FileSystem.FileSystem> = () => ({})
 ) =>
   CredentialStore.use(use).pipe(
     Effect.provide(
-      SafeStorage.layer(safe).pipe(Layer.provide(DataDirectory.layerAt(directory)), Layer.provide(layerPlatform))
+      SafeStorage.layer(safe).pipe(
+        Layer.provide(DataDirectory.layerAt(directory)),
+        Layer.provide(Layer.merge(
+          layerPlatform,
+          Layer.effect(FileSystem.FileSystem, Effect.map(FileSystem.FileSystem, (fs) => ({ ...fs, ...change(fs) })))
+            .pipe(Layer.provide(layerPlatform))
+        ))
+      )
     )
   )
 const get = (name: string) => (store: CredentialStore["Service"]) =>
@@ -109,3 +117,54 @@ it.live("a storage that throws costs the password, and its words go nowhere", ()
     assert.notInclude(JSON.stringify(logged), "correct horse")
   }).pipe(Effect.scoped, Effect.provide(Logger.layer([Logger.make(({ message }) => void logged.push(message))])))
 })
+
+it.live("a password that is forgotten stays so, whatever was on its way", () =>
+  Effect.gen(function*() {
+    for (const slow of ["readFile", "rename"] as const) {
+      const directory = yield* TempDirectory.make()
+      if (slow === "readFile") yield* start(directory, set("box"))
+      const reached = yield* Deferred.make<void>()
+      const go = yield* Deferred.make<void>()
+      const held = Effect.andThen(Deferred.succeed(reached, undefined), Deferred.await(go))
+      yield* start(
+        directory,
+        (store) =>
+          Effect.gen(function*() {
+            const before = yield* Effect.forkChild(slow === "readFile" ? store.get(id("box")) : set("box")(store))
+            yield* Deferred.await(reached)
+            const forgetting = yield* Effect.forkChild(store.remove(id("box")), { startImmediately: true })
+            yield* Deferred.succeed(go, undefined)
+            yield* Fiber.join(before)
+            yield* Fiber.join(forgetting)
+            assert.isTrue(Option.isNone(yield* store.get(id("box"))), slow)
+          }),
+        storage,
+        (fs) => ({
+          readFile: (path) => Effect.andThen(slow === "readFile" ? held : Effect.void, fs.readFile(path)),
+          rename: (from, to) => Effect.andThen(slow === "rename" ? held : Effect.void, fs.rename(from, to))
+        })
+      )
+      assert.deepStrictEqual(files(directory), [])
+      assert.isTrue(Option.isNone(yield* start(directory, get("box"))), slow)
+    }
+  }).pipe(Effect.scoped))
+
+it.live("an old password does not come back when the new one cannot be stored, or when its file cannot be removed", () =>
+  Effect.gen(function*() {
+    const refused = Effect.fail(
+      PlatformError.systemError({ _tag: "PermissionDenied", module: "FileSystem", method: "remove" })
+    )
+    const full = {
+      ...storage,
+      encryptString: (): Uint8Array => {
+        throw new Error("the keychain is locked")
+      }
+    }
+    const directory = yield* TempDirectory.make()
+    yield* start(directory, set("box"))
+    yield* start(directory, set("box"), full)
+    assert.isTrue(Option.isNone(yield* start(directory, get("box"))))
+    yield* start(directory, set("box"))
+    yield* start(directory, (store) => store.remove(id("box")), storage, () => ({ remove: () => refused }))
+    assert.isTrue(Option.isNone(yield* start(directory, get("box"))))
+  }).pipe(Effect.scoped, Effect.provide(Logger.layer([]))))
