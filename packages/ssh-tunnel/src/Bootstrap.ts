@@ -5,13 +5,14 @@ import {
   Deferred,
   Duration,
   Effect,
+  Exit,
   Layer,
   Option,
   Queue,
   Redacted,
   Ref,
   Schema,
-  type Scope,
+  Scope,
   Stream
 } from "effect"
 import * as Base64Url from "effect/encoding/Base64Url"
@@ -73,6 +74,15 @@ const refusal = (error: RemoteAnswer.Refusal, range?: VersionRange) =>
     RemoteAnswer.failureOf(error, range) ??
       new BootstrapError({ reason: new InvalidOutput({ output: `it answered ${error._tag}` }) })
   )
+
+/** What it acquires belongs to the scope around it when it succeeds, and is released at once when it does not. */
+const heldBySuccess = Effect.fnUntraced(function*<A, E, R>(effect: Effect.Effect<A, E, R>) {
+  const own = yield* Scope.fork(yield* Effect.scope)
+  return yield* effect.pipe(
+    Scope.provide(own),
+    Effect.onExit((exit) => Exit.isSuccess(exit) ? Effect.void : Scope.close(own, exit))
+  )
+})
 
 /** Reads a stream as long as the scope lives and keeps its end. */
 const drain = Effect.fnUntraced(function*(stream: Stream.Stream<string>) {
@@ -286,15 +296,21 @@ export class Bootstrap extends Context.Service<Bootstrap, {
           Effect.fromResult(parseRange(text)),
           (reason) => new ConfigurationError({ reason })
         )
+        const ask = (action: Action) => expect("server", tunnel, action, timing.bootstrap, { range, onStep })
+        if (mode === "look") return serverOf(yield* Effect.scoped(ask({ action: "look", port })))
         const password = Base64Url.encode(yield* host.randomBytes(32))
         yield* (yield* Recording).secret(Redacted.make(password))
-        const action: Action = mode === "look"
-          ? { action: "look", port }
-          : { action: "ensure", port, password, username: defaultUsername, lifetime, ...versionIntervals(range) }
-        const asked = expect("server", tunnel, action, timing.bootstrap, { range, onStep })
+        const asked = ask({
+          action: "ensure",
+          port,
+          password,
+          username: defaultUsername,
+          lifetime,
+          ...versionIntervals(range)
+        })
         // Only a server that lives as long as this command needs the command to live.
-        const server = serverOf(yield* lifetime === "session" ? asked : Effect.scoped(asked))
-        if (Option.isNone(server) && mode === "ensure") {
+        const server = serverOf(yield* lifetime === "session" ? heldBySuccess(asked) : Effect.scoped(asked))
+        if (Option.isNone(server)) {
           return yield* fail(new InvalidOutput({ output: "it started no server and gave no reason" }))
         }
         return server

@@ -4,6 +4,7 @@ import { TestClock } from "effect/testing"
 import { Bootstrap, type EnsureOptions, RemoteServer } from "../src/Bootstrap.ts"
 import { BootstrapError } from "../src/BootstrapError.ts"
 import { CompatibilityError } from "../src/CompatibilityError.ts"
+import { Recording } from "../src/FlightRecorder.ts"
 import { LocalHost } from "../src/LocalHost.ts"
 import { Timing } from "../src/Schedules.ts"
 import { ConnectionClosed, TransportError } from "../src/TransportError.ts"
@@ -136,6 +137,29 @@ describe("Bootstrap", () => {
       assert.isTrue(result._tag === "Success" && Option.isNone(result.success))
       assert.strictEqual(yield* remote.assigned("action"), "look")
       assert.strictEqual(yield* remote.assigned("password"), "")
+    }).pipe(Effect.provide(layer)))
+
+  it.effect("holds no command that started no server: neither a look nor one that failed", () =>
+    Effect.gen(function*() {
+      const session = { lifetime: "session" } as const
+      const look = yield* ensure((remote) => remote.answer({ server, ignored: [] }), { ...session, mode: "look" })
+      assert.strictEqual(look.result._tag, "Success")
+      assert.strictEqual(yield* look.remote.closed, 1)
+      const failed = yield* ensure(() => TestClock.adjust(Timing.defaults.bootstrap), session)
+      assert.strictEqual(failed.result._tag, "Failure")
+      assert.strictEqual(yield* failed.remote.closed, 1)
+    }).pipe(Effect.provide(layer)))
+
+  it.effect("a look makes no password: it would push those that are used out of what reports must not show", () =>
+    Effect.gen(function*() {
+      const secrets = yield* Ref.make(0)
+      const recorder = { ...(yield* Recording), secret: () => Ref.update(secrets, (count) => count + 1) }
+      yield* ensure((remote) => remote.answer({ server: null, ignored: [] }), { mode: "look" }).pipe(
+        Effect.provideService(Recording, recorder)
+      )
+      assert.strictEqual(yield* Ref.get(secrets), 0)
+      yield* ensure((remote) => remote.answer({ server, ignored: [] })).pipe(Effect.provideService(Recording, recorder))
+      assert.strictEqual(yield* Ref.get(secrets), 1)
     }).pipe(Effect.provide(layer)))
 
   it.effect("holds the command of a session until its scope closes", () =>
