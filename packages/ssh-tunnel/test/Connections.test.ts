@@ -132,6 +132,30 @@ describe("connecting", () => {
       }).pipe(Effect.provide(layerWith(profile())))
     }))
 
+  it.effect("disconnect waits for no forward: neither for that of a new server nor for the question to sshd", () =>
+    Effect.gen(function*() {
+      const { endless, layerWith, open, serve, serverDies } = yield* world
+      yield* Effect.gen(function*() {
+        const connections = yield* Connections
+        yield* Ref.set(endless, [4999])
+        yield* serverDies()
+        yield* connections.connect(id)
+        yield* aMoment
+        assert.include(["Discovering", "Bootstrapping"], (yield* connections.state(id))._tag)
+        yield* connections.disconnect(id)
+        assert.strictEqual(yield* Ref.get(open), 0)
+
+        yield* Ref.set(endless, [1])
+        yield* serve(4096, { state: "up" })
+        yield* connect
+        yield* serve(4096, { state: "hung" })
+        yield* TestClock.adjust(Duration.sum(healthInterval, Duration.sum(healthTimeout, Duration.seconds(1))))
+        assert.strictEqual((yield* connections.state(id))._tag, "Connected")
+        yield* connections.disconnect(id)
+        assert.strictEqual(yield* Ref.get(open), 0)
+      }).pipe(Effect.provide(layerWith(bootstrapping)))
+    }))
+
   it.effect("a defect ends as Failed, and the session is closed", () =>
     Effect.gen(function*() {
       const { layerWith, open } = yield* world
@@ -652,6 +676,9 @@ describe("who gets a password", () => {
         assert.isFalse(connected.secured)
         assert.deepStrictEqual((yield* Ref.get(asked)).slice(0, 1), ["discovery on 4096 with nothing"])
         assert.notInclude((yield* Ref.get(asked)).join(), "the person's")
+        // Who is given the endpoint would send it along unasked.
+        const { credentials } = Option.getOrThrow(yield* (yield* Connections).endpoint(id))
+        assert.isTrue(Option.isNone(credentials))
       }).pipe(Effect.provide(layerWith(profile(), { credentials: stored })))
     }))
 

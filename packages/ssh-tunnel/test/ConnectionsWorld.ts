@@ -55,6 +55,8 @@ export const world = Effect.gen(function*() {
   const anyPorts = yield* Ref.make(0)
   /** Local ports that strangers hold. */
   const strangers = yield* Ref.make<ReadonlyArray<number>>([])
+  /** Remote ports to which a forward is never ready: the plain strategy's has to log in. */
+  const endless = yield* Ref.make<ReadonlyArray<number>>([])
   const closed = yield* Ref.make(yield* Deferred.make<never, TransportError>())
   /** By remote port. */
   const servers = yield* Ref.make(HashMap.make<ReadonlyArray<readonly [number, FakeServer]>>([4096, { state: "up" }]))
@@ -138,6 +140,7 @@ export const world = Effect.gen(function*() {
       strategy: "master",
       forward: (remotePort, choice) =>
         Effect.gen(function*() {
+          if ((yield* Ref.get(endless)).includes(remotePort)) return yield* Effect.never
           const wanted = choice !== undefined && choice._tag !== "Any"
             ? choice.port
             : 50_000 + 100 * (yield* Ref.getAndUpdate(anyPorts, (count) => count + 1))
@@ -237,6 +240,7 @@ export const world = Effect.gen(function*() {
     ending,
     forwards,
     strangers,
+    endless,
     servers,
     asked,
     probing,

@@ -151,15 +151,24 @@ export const make = Effect.gen(function*() {
     yield* current.forward.cancel
   }, Effect.uninterruptible)
 
-  /** Points the session to another remote port, or to another local one. */
+  /**
+   * Points the session to another remote port, or to another local one.
+   *
+   * It can be interrupted, because with the plain strategy it logs in, and a
+   * disconnect waits for no login. Whoever interrupts it ends the session, and
+   * a listener that nobody knows of ends with that.
+   */
   const forwardTo = Effect.fnUntraced(function*(session: Session, remotePort: number, choice: LocalPortChoice) {
     const before = yield* Ref.get(session.forward)
     // The same local port must be free before it can be had again.
-    if (before.isOpen) yield* before.forward.cancel
+    if (before.isOpen) {
+      yield* Ref.set(session.forward, { ...before, isOpen: false })
+      yield* before.forward.cancel
+    }
     const forward = yield* session.tunnel.forward(remotePort, choice)
     yield* Ref.set(session.forward, { forward, isOpen: true })
     return forward
-  }, Effect.uninterruptible)
+  })
 
   /** A forward to look for the server through; one that nobody knows while the promised one is withdrawn. */
   const reach = Effect.fnUntraced(function*(session: Session) {
@@ -271,13 +280,9 @@ export const make = Effect.gen(function*() {
    * profile allows it. The first round goes without a password.
    */
   const discover = Effect.fn("Session.discover")(function*(session: Session, report: Report) {
-    const open = Effect.fnUntraced(function*(info: ServerInfo) {
-      // It may ask for one elsewhere.
-      const found: Found = { info, credentials: yield* storedCredentials(session.profile), remote: Option.none() }
-      return found
-    })
     const finding = Effect.matchEffect(probe(session, Option.none()), {
-      onSuccess: open,
+      // Who asks for no password gets none: it may be a stranger who took the port.
+      onSuccess: (info) => Effect.succeed<Found>({ info, credentials: Option.none(), remote: Option.none() }),
       onFailure: (error): Effect.Effect<Found, ConnectionError> =>
         isUnauthorized(error)
           ? signIn(session, error, report)
@@ -339,13 +344,12 @@ export const make = Effect.gen(function*() {
    */
   const linkAnswers = Effect.fnUntraced(function*({ tunnel }: Session) {
     if (tunnel.strategy !== "master") return true
-    const answer = yield* Effect.acquireUseRelease(
-      tunnel.forward(nobodysPort, { _tag: "Any" }),
-      ({ localPort }) => Effect.exit(http.get({ port: localPort, path: "/" })),
-      ({ cancel }) => cancel
-    ).pipe(Effect.timeoutOption(timing.control), Effect.orElseSucceed(Option.none))
+    // As in `forwardTo`: whoever interrupts this ends the session.
+    const { cancel, localPort } = yield* tunnel.forward(nobodysPort, { _tag: "Any" })
+    const answer = yield* Effect.timeoutOption(Effect.exit(http.get({ port: localPort, path: "/" })), timing.control)
+    yield* cancel
     return Option.isSome(answer)
-  })
+  }, Effect.orElseSucceed(() => false))
 
   /**
    * Fails when the server or the tunnel is gone.
@@ -377,7 +381,8 @@ export const make = Effect.gen(function*() {
     > {
       const first = yield* ask
       if (Option.isSome(first)) return first.value
-      const [second, isLinkAlive] = yield* Effect.all([ask, linkAnswers(session)], { concurrency: 2 })
+      const [asked, isLinkAlive] = yield* Effect.all([Effect.exit(ask), linkAnswers(session)], { concurrency: 2 })
+      const second = yield* asked
       if (Option.isSome(second)) return second.value
       return yield* isLinkAlive
         ? new DiscoveryError({
