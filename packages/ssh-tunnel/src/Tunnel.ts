@@ -111,7 +111,6 @@ export class Tunnel extends Context.Service<Tunnel, {
     options?: OpenOptions
   ) => Effect.Effect<OpenTunnel, TransportError | ConfigurationError, Scope.Scope>
 }>()("@opencode-ai/ssh-tunnel/Tunnel") {
-  /** A tunnel service that answers with what `open` gives; members that are not given die when they are used. */
   /** Needs OpenSsh, RuntimeDirectory, LocalHost and Path. Sweeps what an earlier crash left, and warms ssh up. */
   static readonly layerNoDeps = Layer.effect(
     Tunnel,
@@ -151,5 +150,6 @@ export class Tunnel extends Context.Service<Tunnel, {
     })
   )
 
+  /** A tunnel service that answers with what `open` gives; members that are not given die when they are used. */
   static readonly layerMock = (service: Partial<Tunnel["Service"]>): Layer.Layer<Tunnel> => Layer.mock(Tunnel, service)
 }
