@@ -22,7 +22,7 @@
  */
 import { Connections } from "@opencode-ai/ssh-tunnel/Connections"
 import type { Credentials } from "@opencode-ai/ssh-tunnel/Credentials"
-import { Context, Effect, HashMap, Layer, Option, Redacted, Stream } from "effect"
+import { Context, Effect, HashMap, HashSet, Layer, Option, Redacted, Ref, Stream } from "effect"
 
 /** A frame, as Electron's `WebFrameMain` describes it. */
 export interface RequestFrame {
@@ -94,6 +94,9 @@ export const originOf = (url: string): string | undefined => {
 
 const isBlank = (url: string): boolean => url === "" || url === "about:blank"
 
+/** Whether an origin is one of the application's pages', which may be written as addresses. */
+const isListed = (origin: string, { origins }: Policy): boolean => origins.some((listed) => originOf(listed) === origin)
+
 /** The target that a URL belongs to, exactly. */
 const targetOf = (url: string, targets: ReadonlyArray<Target>): Target | undefined => {
   if (!URL.canParse(url)) return undefined
@@ -141,8 +144,14 @@ const isOwn = (request: WebRequest, target: Target, policy: Policy): boolean => 
     return navigates && request.webContentsId !== undefined && policy.isOwnWindow?.(request.webContentsId) === true
   }
   return known.length > 0 &&
-    known.every((origin) => origin !== undefined && (origin === target.url || policy.origins.includes(origin)))
+    known.every((origin) => origin !== undefined && (origin === target.url || isListed(origin, policy)))
 }
+
+/** The server that somebody asks who may not have its password: a challenge follows. A preflight gets none. */
+const refusedBy = (request: WebRequest, targets: ReadonlyArray<Target>, { _tag }: Decision): string | undefined =>
+  _tag !== "Leave" || request.method === "OPTIONS" || headerName(request.requestHeaders, "authorization") !== undefined
+    ? undefined
+    : targetOf(request.url, targets)?.url
 
 /** Decides about one request. Pure; a frame that is gone (Electron throws then) is a stranger. */
 export const decide = (request: WebRequest, targets: ReadonlyArray<Target>, policy: Policy): Decision => {
@@ -150,8 +159,8 @@ export const decide = (request: WebRequest, targets: ReadonlyArray<Target>, poli
   const header = headerName(request.requestHeaders, "authorization")
   if (header !== undefined) {
     const value = firstValue(request.requestHeaders[header])
-    const owner = targets.find(({ credentials }) => Redacted.value(credentials.authorization) === value)
-    return owner === undefined || owner === target ? leave : { _tag: "Strip", header }
+    const owners = targets.filter(({ credentials }) => Redacted.value(credentials.authorization) === value)
+    return owners.length === 0 || owners.some((owner) => owner === target) ? leave : { _tag: "Strip", header }
   }
   // A preflight carries no credentials (Fetch §4.8).
   if (target === undefined || request.method === "OPTIONS") return leave
@@ -171,9 +180,10 @@ export const answer = (
   const target = targetOf(request.url, targets)
   if (target === undefined || request.isProxy || request.scheme.toLowerCase() !== "basic") return undefined
   if (request.firstAuthAttempt === false || `http://${request.host}:${request.port}` !== target.url) return undefined
+  const page = originOf(request.page)
   const own = isBlank(request.page)
     ? request.webContentsId !== undefined && policy.isOwnWindow?.(request.webContentsId) === true
-    : [target.url, ...policy.origins].includes(originOf(request.page) ?? "")
+    : page !== undefined && (page === target.url || isListed(page, policy))
   return own ? target.credentials : undefined
 }
 
@@ -181,7 +191,16 @@ export const answer = (
 export class Authorization extends Context.Service<Authorization, {
   /** The headers that the request should have instead of its own; `None`: they are fine. */
   readonly headers: (request: WebRequest) => Effect.Effect<Option.Option<Record<string, string | Array<string>>>>
-  /** What to answer a challenge; `None`: nothing, the request stays without. */
+  /**
+   * What to answer a challenge; `None`: nothing, the request stays without.
+   *
+   * **Gotchas**
+   *
+   * Electron tells the page that is shown and not the frame that asks, so that a stranger's frame in our page would
+   * count as our page. So no challenge of a server is answered once `headers` has refused a request to it; and in a
+   * session that `headers` does not see, none should be. What is given, Chromium keeps, and gives to every request to
+   * that origin.
+   */
   readonly login: (request: LoginRequest) => Effect.Effect<Option.Option<Credentials>>
 }>()("@opencode-ai/desktop-bridge/Authorization") {
   /** Needs Connections. */
@@ -190,6 +209,8 @@ export class Authorization extends Context.Service<Authorization, {
       Authorization,
       Effect.gen(function*() {
         const connections = yield* Connections
+        /** Servers that a stranger has asked, by their URLs: as many as there are ports at most. */
+        const asked = yield* Ref.make(HashSet.empty<string>())
 
         /** As they are at this moment: whoever is not connected any more has no endpoint. */
         const targets = Effect.gen(function*() {
@@ -204,8 +225,11 @@ export class Authorization extends Context.Service<Authorization, {
 
         return Authorization.of({
           headers: (request) =>
-            Effect.map(targets, (targets) => {
-              const decision = decide(request, targets, policy)
+            Effect.gen(function*() {
+              const present = yield* targets
+              const decision = decide(request, present, policy)
+              const refused = refusedBy(request, present, decision)
+              if (refused !== undefined) yield* Ref.update(asked, HashSet.add(refused))
               switch (decision._tag) {
                 case "Leave":
                   return Option.none()
@@ -222,7 +246,13 @@ export class Authorization extends Context.Service<Authorization, {
                   })
               }
             }),
-          login: (request) => Effect.map(targets, (targets) => Option.fromUndefinedOr(answer(request, targets, policy)))
+          login: (request) =>
+            Effect.gen(function*() {
+              const present = yield* targets
+              const target = targetOf(request.url, present)
+              if (target === undefined || HashSet.has(yield* Ref.get(asked), target.url)) return Option.none()
+              return Option.fromUndefinedOr(answer(request, present, policy))
+            })
         })
       })
     )

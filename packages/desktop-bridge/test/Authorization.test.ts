@@ -134,6 +134,28 @@ describe("who gets the header", () => {
     assert.strictEqual(tag({ url: "https://api.example/", requestHeaders: { Authorization: "Bearer x" } }), "Leave")
   })
 
+  it("two servers with one password: neither loses its own header on a redirect within itself", () => {
+    const twins = [a, { ...b, credentials: credentials("a") }]
+    const own = { Authorization: `Basic ${btoa("opencode:a")}` }
+    for (const { url } of twins) {
+      assert.strictEqual(decide(request({ url: `${url}/moved`, requestHeaders: own }), twins, policy)._tag, "Leave")
+    }
+    assert.strictEqual(
+      decide(request({ url: "https://evil.example/", requestHeaders: own }), twins, policy)._tag,
+      "Strip"
+    )
+  })
+
+  it("an origin of the policy may be written as an address", () => {
+    const written = { origins: ["http://localhost:5173/", "HTTP://Other:80"] }
+    for (const origin of ["http://localhost:5173", "http://other"]) {
+      const { _tag } = decide(request({ frame: frame(origin), requestHeaders: { Origin: origin } }), targets, written)
+      assert.strictEqual(_tag, "Add", origin)
+    }
+    const empty = { origins: ["null", "", "about:blank", "data:,x"] }
+    assert.strictEqual(decide(request({ requestHeaders: { Origin: "null" } }), targets, empty)._tag, "Leave")
+  })
+
   it.effect.prop("whatever the URL: only an own origin gets it", [
     Schema.Struct({
       scheme: Schema.Literals(["http", "https", "ws", "wss", "oc", "file", "ftp"]),
@@ -229,6 +251,43 @@ describe("the service", () => {
       assert.deepStrictEqual(stripped, Option.some({ Accept: "*/*" }))
       yield* connections.disconnect(World.id("box"))
       assert.isTrue(Option.isNone(yield* header))
+    }).pipe(
+      Effect.provide(
+        Authorization.layer(policy).pipe(
+          Layer.provideMerge(World.layer({ passwords: [[World.id("box"), credentials("a")]] }))
+        )
+      )
+    ))
+
+  it.effect("a stranger's frame in our page gets nothing by the challenge that its request met", () =>
+    Effect.gen(function*() {
+      const authorization = yield* Authorization
+      const connections = yield* Connections
+      yield* connections.connect(World.id("box"))
+      yield* connections.settled(World.id("box"))
+      const url = "http://127.0.0.1:50000"
+      const challenge = authorization.login({
+        url: `${url}/session`,
+        isProxy: false,
+        scheme: "basic",
+        host: "127.0.0.1",
+        port: 50000,
+        // Of the page that is shown; whose frame has asked, Electron does not tell.
+        page: `${app}/index.html`,
+        webContentsId: 1
+      })
+      yield* authorization.headers(request({ url: `${url}/session`, method: "OPTIONS" }))
+      yield* authorization.headers(request({ url: `${url}/session` }))
+      assert.isTrue(Option.isSome(yield* challenge), "nobody but our page has asked")
+      const stranger = { frame: frame("https://evil.example", frame(app)), requestHeaders: {} }
+      assert.isTrue(Option.isNone(yield* authorization.headers(request({ url: `${url}/other`, ...stranger }))))
+      assert.isTrue(Option.isNone(yield* challenge))
+      const own = yield* authorization.headers(request({ url: `${url}/session` }))
+      assert.isTrue(Option.isSome(own), "our page has its header as before")
+      yield* connections.disconnect(World.id("box"))
+      yield* connections.connect(World.id("box"))
+      yield* connections.settled(World.id("box"))
+      assert.isTrue(Option.isNone(yield* challenge), "its request may still be on its way")
     }).pipe(
       Effect.provide(
         Authorization.layer(policy).pipe(

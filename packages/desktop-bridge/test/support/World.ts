@@ -5,6 +5,7 @@ import type { Credentials } from "@opencode-ai/ssh-tunnel/Credentials"
 import { CredentialStore } from "@opencode-ai/ssh-tunnel/CredentialStore"
 import { Diagnostics } from "@opencode-ai/ssh-tunnel/Diagnostics"
 import { Discovery } from "@opencode-ai/ssh-tunnel/Discovery"
+import { DiscoveryError, Unauthorized } from "@opencode-ai/ssh-tunnel/DiscoveryError"
 import { Doctor } from "@opencode-ai/ssh-tunnel/Doctor"
 import { Door } from "@opencode-ai/ssh-tunnel/Door"
 import { FlightRecorder } from "@opencode-ai/ssh-tunnel/FlightRecorder"
@@ -51,6 +52,12 @@ export interface Options {
 
 const info = new ServerInfo({ generation: "v1", version: "1.18.33", path: "/global/health", secured: true })
 
+/** A server that answers; where passwords are known it asks for one. */
+const answering = (asks: boolean): Discovery["Service"]["find"] => ({ credentials, forward: { remotePort } }) =>
+  asks && credentials === undefined
+    ? Effect.fail(new DiscoveryError({ reason: new Unauthorized({ remotePort, credentials: "none" }) }))
+    : Effect.succeed(info)
+
 /** The handlers, and the services below them for the test to look at. */
 export const layer = (options: Options = {}) =>
   Handlers.layer.pipe(
@@ -58,7 +65,7 @@ export const layer = (options: Options = {}) =>
       options.connections === undefined ? Connections.layerNoDeps : Connections.layerMock(options.connections)
     ),
     Layer.provideMerge(Layer.mergeAll(
-      Discovery.layerMock({ find: () => Effect.succeed(info), ...options.discovery }),
+      Discovery.layerMock({ find: answering(options.passwords !== undefined), ...options.discovery }),
       Bootstrap.layerMock(options.bootstrap ?? {}),
       Doctor.layerMock(options.doctor ?? {}),
       Door.layerMock(options.door),
