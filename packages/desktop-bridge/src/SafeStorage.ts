@@ -76,7 +76,7 @@ export const layer = (
       /** A file that cannot be removed is emptied: an old password must not come back at the next start. */
       const erase = (id: ProfileId) => {
         const file = fileOf(id)
-        return Effect.catch(fs.remove(file, { force: true }), () => fs.truncate(file))
+        return fs.remove(file, { force: true }).pipe(Effect.catch(() => fs.truncate(file)))
       }
 
       const save = Effect.fnUntraced(function*(id: ProfileId, { password, username }: Credentials) {

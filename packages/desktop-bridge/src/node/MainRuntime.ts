@@ -138,8 +138,13 @@ export interface MainRuntime {
 
 const isProfileId = Schema.is(ProfileId)
 
+const logging = ({ log }: Options) =>
+  log === undefined ? Layer.empty : Logger.layer([
+    Logger.make((entry) => log({ level: entry.logLevel, text: Logger.formatLogFmt.log(entry) }))
+  ])
+
 const layerOf = (options: Options, ports: Stream.Stream<Port>) => {
-  const { log, open, safeStorage } = options
+  const { open, safeStorage } = options
   const supportedVersions = options.supportedVersions ?? defaultVersionRange
   const host = Layer.succeed(BridgeHost, {
     about: {
@@ -182,17 +187,19 @@ const layerOf = (options: Options, ports: Stream.Stream<Port>) => {
       Layer.succeed(Timing, { ...Timing.defaults, ...options.timing })
     ]),
     // Also for what the functions of the runtime log themselves.
-    Layer.provideMerge(
-      log === undefined ? Layer.empty : Logger.layer([
-        Logger.make((entry) => log({ level: entry.logLevel, text: Logger.formatLogFmt.log(entry) }))
-      ])
-    )
+    Layer.provideMerge(logging(options))
   )
 }
 
 /** See the module. Everything is made at once; the profiles that were connected begin to connect. */
 export const make = (options: Options): MainRuntime => {
   const ports = Effect.runSync(Queue.unbounded<Port, Cause.Done>())
+  /** Also those that nobody has begun to serve: their windows must not wait for ever. */
+  const open = new Set<Port>()
+  const closePorts = () => {
+    Queue.endUnsafe(ports)
+    for (const port of [...open]) port.close()
+  }
   const runtime = ManagedRuntime.make(layerOf(options, Stream.fromQueue(ports)))
   type Services = ManagedRuntime.ManagedRuntime.Services<typeof runtime>
   const run = <A, E>(effect: Effect.Effect<A, E, Services>): Promise<A> => runtime.runPromise(effect)
@@ -215,18 +222,27 @@ export const make = (options: Options): MainRuntime => {
   const disposed = Effect.runSync(Effect.cached(
     Effect.promise(() => runtime.dispose()).pipe(
       Effect.timeoutOption(options.timing?.quit ?? BridgeTiming.defaults.quit),
-      Effect.asVoid
+      Effect.andThen(Effect.sync(closePorts))
     )
   ))
+  let disposing = false
   const dispose = () => {
+    disposing = true
     Queue.endUnsafe(ports)
     return Effect.runPromise(disposed)
   }
-  // What can fail while it is made (nothing should) is seen by everybody who calls.
-  void runtime.context().catch(() => undefined)
+  // What can fail while it is made (nothing should) is seen by everybody who calls, and by the log.
+  void runtime.context().catch((bug: unknown) => {
+    closePorts()
+    if (!disposing) {
+      Effect.runFork(Effect.provide(Effect.logError("The bridge could not be made", bug), logging(options)))
+    }
+  })
 
   return {
     serve: (port) => {
+      open.add(port)
+      port.onClose(() => open.delete(port))
       if (!Queue.offerUnsafe(ports, port)) port.close()
     },
     connect: (id) =>

@@ -7,6 +7,7 @@ import type { Profile } from "@opencode-ai/ssh-tunnel/Profile"
 import { Duration, Effect, Layer } from "effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
+import { isLinkError } from "../../src/Link.ts"
 import * as MemoryPort from "../../src/MemoryPort.ts"
 import * as MainRuntime from "../../src/node/MainRuntime.ts"
 import * as Window from "../../src/Window.ts"
@@ -151,6 +152,31 @@ describe("a main process without Effect", () => {
       )
       assert.deepStrictEqual(headers, {})
       yield* Effect.promise(() => runtime.dispose())
+    }))
+
+  it.live("no window waits for a main process that could not start, or ended before it had", () =>
+    Effect.gen(function*() {
+      const open = (runtime: MainRuntime.MainRuntime) => {
+        const [main, page] = MemoryPort.makePair()
+        runtime.serve(main)
+        return Effect.promise(() => Window.open(page))
+      }
+      const gone = (window: Window.BridgeWindow) =>
+        Effect.map(rejection(window.run(window.client.about())), (error) => assert.isTrue(isLinkError(error)))
+
+      const broken = yield* start({}, Layer.effectDiscard(Effect.die(new Error("a bug"))))
+      const early = yield* open(broken.runtime)
+      yield* gone(early)
+      yield* gone(yield* open(broken.runtime))
+      assert.match(String(yield* rejection(broken.runtime.profiles())), /a bug/)
+      assert.isTrue(broken.logged.some((line) => line.includes("a bug")), broken.logged.join())
+
+      const hasty = yield* start()
+      const window = yield* open(hasty.runtime)
+      const listed = rejection(hasty.runtime.profiles())
+      yield* Effect.promise(() => hasty.runtime.dispose())
+      yield* gone(window)
+      assert.isDefined(yield* listed)
     }))
 
   it.live("ends in its time, whatever hangs; the application then quits", () =>
