@@ -5,14 +5,13 @@ import {
   Deferred,
   Duration,
   Effect,
-  Exit,
   Layer,
   Option,
   Queue,
   Redacted,
   Ref,
   Schema,
-  Scope,
+  type Scope,
   Stream
 } from "effect"
 import * as Base64Url from "effect/encoding/Base64Url"
@@ -74,15 +73,6 @@ const refusal = (error: RemoteAnswer.Refusal, range?: VersionRange) =>
     RemoteAnswer.failureOf(error, range) ??
       new BootstrapError({ reason: new InvalidOutput({ output: `it answered ${error._tag}` }) })
   )
-
-/** What it acquires belongs to the scope around it when it succeeds, and is released at once when it does not. */
-const heldBySuccess = Effect.fnUntraced(function*<A, E, R>(effect: Effect.Effect<A, E, R>) {
-  const own = yield* Scope.fork(yield* Effect.scope)
-  return yield* effect.pipe(
-    Scope.provide(own),
-    Effect.onExit((exit) => Exit.isSuccess(exit) ? Effect.void : Scope.close(own, exit))
-  )
-})
 
 /** Reads a stream as long as the scope lives and keeps its end. */
 const drain = Effect.fnUntraced(function*(stream: Stream.Stream<string>) {
@@ -309,7 +299,7 @@ export class Bootstrap extends Context.Service<Bootstrap, {
           ...versionIntervals(range)
         })
         // Only a server that lives as long as this command needs the command to live.
-        const server = serverOf(yield* lifetime === "session" ? heldBySuccess(asked) : Effect.scoped(asked))
+        const server = serverOf(yield* lifetime === "session" ? asked : Effect.scoped(asked))
         if (Option.isNone(server)) {
           return yield* fail(new InvalidOutput({ output: "it started no server and gave no reason" }))
         }

@@ -1,14 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Fiber, Layer, Option, Queue, Redacted, Ref, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { BootstrapError, CommandRefused, NotOurs } from "../src/BootstrapError.ts"
+import { BootstrapError, CommandRefused, NotOurs, StartTimedOut } from "../src/BootstrapError.ts"
 import { Connections } from "../src/Connections.ts"
 import type { ConnectionState } from "../src/ConnectionState.ts"
 import { LocalPorts } from "../src/LocalPorts.ts"
 import { MemoryTunnels } from "../src/MemoryTunnels.ts"
 import { ProfileId } from "../src/Profile.ts"
 import { Timing } from "../src/Schedules.ts"
-import { awaitState, id, lost, profile, record, refused, stored, world } from "./ConnectionsWorld.ts"
+import { awaitState, id, lost, ours, profile, record, refused, stored, world } from "./ConnectionsWorld.ts"
 
 const bootstrapping = profile({ bootstrap: { enabled: true, lifetime: "persistent" } })
 const { healthInterval, healthTimeout, lastWords, retryFor, wakeUpInterval } = Timing.defaults
@@ -752,6 +752,58 @@ describe("who gets a password", () => {
         assert.isFalse((yield* Ref.get(asked)).some((line) => line.endsWith("random")))
         assert.strictEqual(yield* Ref.get(opened), 1)
       }).pipe(Effect.scoped, Effect.provide(layerWith(bootstrapping)))
+    }))
+})
+
+describe("a server with lifetime session", () => {
+  const session = profile({ bootstrap: { enabled: true, lifetime: "session" } })
+
+  it.effect("that another session has started lives as long as this one too", () =>
+    Effect.gen(function*() {
+      const { ensured, holding, layerWith, registered, serve } = yield* world
+      yield* serve(4096, { state: "up", password: ours })
+      yield* Ref.set(registered, Option.some(4096))
+      yield* Effect.gen(function*() {
+        const { connected, connections } = yield* connect
+        assert.strictEqual(connected.bootstrapped, "reused")
+        assert.deepStrictEqual(yield* Ref.get(ensured), ["look any", "ensure any"])
+        // It hangs and comes back: the command that this connection has there is good for it.
+        yield* serve(4096, { state: "hung", password: ours })
+        yield* TestClock.adjust(Duration.times(Duration.sum(healthInterval, healthTimeout), 2))
+        yield* serve(4096, { state: "up", password: ours })
+        yield* TestClock.adjust("1 minute")
+        assert.strictEqual((yield* connections.state(id))._tag, "Connected")
+        const later = (yield* Ref.get(ensured)).slice(2)
+        assert.isAbove(later.length, 0)
+        assert.isTrue(later.every((line) => line === "look any"))
+        assert.strictEqual(yield* Ref.get(holding), 1)
+        yield* connections.disconnect(id)
+        assert.strictEqual(yield* Ref.get(holding), 0)
+      }).pipe(Effect.provide(layerWith(session)))
+    }))
+
+  it.effect("leaves no command there when it dies or could not be started: sshd counts them", () =>
+    Effect.gen(function*() {
+      const { failing, holding, layerWith, opened, registered, serverDies } = yield* world
+      yield* serverDies()
+      yield* Effect.gen(function*() {
+        const { connections } = yield* connect
+        yield* Ref.set(registered, Option.none())
+        yield* serverDies(4999)
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual((yield* connections.state(id))._tag, "Connected")
+        assert.strictEqual(yield* Ref.get(holding), 1)
+        yield* Ref.set(
+          failing,
+          Option.some(new BootstrapError({ reason: new StartTimedOut({ waited: 30_000, log: "" }) }))
+        )
+        yield* Ref.set(registered, Option.none())
+        yield* serverDies(4999)
+        yield* TestClock.adjust("10 minutes")
+        assert.strictEqual((yield* connections.state(id))._tag, "Reconnecting")
+        assert.isAtMost(yield* Ref.get(holding), 1)
+        assert.strictEqual(yield* Ref.get(opened), 1)
+      }).pipe(Effect.provide(layerWith(session)))
     }))
 })
 

@@ -69,6 +69,9 @@ export const world = Effect.gen(function*() {
   const probes = yield* Ref.make(0)
   /** What the remote command finds or starts: a server on this port. */
   const registered = yield* Ref.make(Option.none<number>())
+  /** Commands there by which a server with lifetime `session` lives. */
+  const holding = yield* Ref.make(0)
+  const failing = yield* Ref.make(Option.none<BootstrapError>())
   const ensured = yield* Ref.make<ReadonlyArray<string>>([])
   const looking = yield* Ref.make(Option.none<BootstrapError>())
   /** Nothing comes through the link any more, and nobody says so. */
@@ -169,8 +172,13 @@ export const world = Effect.gen(function*() {
     return it
   })
 
-  const ensure: Bootstrap["Service"]["ensure"] = Effect.fnUntraced(function*(_, { mode, port }) {
+  const ensure: Bootstrap["Service"]["ensure"] = Effect.fnUntraced(function*(_, { lifetime, mode, port }) {
     yield* Ref.update(ensured, (all) => [...all, `${mode} ${port ?? "any"}`])
+    if (mode === "ensure" && lifetime === "session") {
+      yield* Effect.acquireRelease(Ref.update(holding, (n) => n + 1), () => Ref.update(holding, (n) => n - 1))
+    }
+    const fails = yield* Ref.get(failing)
+    if (mode === "ensure" && Option.isSome(fails)) return yield* fails.value
     const found = yield* Ref.get(registered)
     if (Option.isNone(found) && mode === "look") {
       const error = yield* Ref.get(looking)
@@ -189,7 +197,7 @@ export const world = Effect.gen(function*() {
         credentials: ours,
         origin: Option.isNone(found) ? "started" : "reused",
         owner: "ours",
-        lifetime: "persistent"
+        lifetime
       })
     )
   })
@@ -247,6 +255,8 @@ export const world = Effect.gen(function*() {
     probes,
     registered,
     ensured,
+    holding,
+    failing,
     looking,
     linkDead,
     layerWith,

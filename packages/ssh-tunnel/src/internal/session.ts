@@ -28,6 +28,13 @@ import { ConnectionLost, TransportError } from "../TransportError.ts"
 import { type Forward, type LocalPortChoice, type OpenTunnel, Tunnel } from "../Tunnel.ts"
 import { target } from "./argv.ts"
 
+/** The remote command that a server with lifetime `session` lives by. */
+interface Hold {
+  /** The server's. */
+  readonly pid: number
+  readonly scope: Scope.Closeable
+}
+
 /** A tunnel and its forward. It survives the death of the server behind it; `close` ends it. */
 export interface Session {
   readonly profile: Profile
@@ -38,6 +45,7 @@ export interface Session {
   readonly local: Ref.Ref<{ readonly choice: LocalPortChoice; readonly movedFrom: Option.Option<number> }>
   /** Rung by whoever wants to know at once whether the server is there; a second ring is the same as one. */
   readonly bell: Queue.Queue<void>
+  readonly hold: Ref.Ref<Option.Option<Hold>>
   readonly scope: Scope.Closeable
   readonly close: Effect.Effect<void>
 }
@@ -129,6 +137,7 @@ export const make = Effect.gen(function*() {
         forward: yield* Ref.make({ forward, isOpen: true }),
         local: yield* Ref.make(promised(choice, forward)),
         bell: yield* Queue.sliding<void>(1),
+        hold: yield* Ref.make<Option.Option<Hold>>(Option.none()),
         scope,
         close: Scope.close(scope, Exit.void)
       }
@@ -207,19 +216,46 @@ export const make = Effect.gen(function*() {
       : Option.map(stored, ({ password }) => new Credentials({ username, password }))
   })
 
-  /** One remote command: the registered server, if it lives; with `ensure` a new one otherwise. */
-  const remoteServer = Effect.fnUntraced(function*(
-    { profile, scope, tunnel }: Session,
-    { mode, onStep, port }: Pick<EnsureOptions, "mode" | "onStep" | "port">
-  ) {
-    const { bootstrap: settings, versionRange } = profile
-    return yield* bootstrap.ensure(tunnel, {
-      mode,
-      port,
-      lifetime: settings.lifetime,
-      range: versionRange ?? supported,
+  const rangeOf = ({ profile }: Session) => profile.versionRange ?? supported
+
+  /** The registered server, if it lives. `strangerOn`: a port whose listener must not be another user's. */
+  const look = (session: Session, strangerOn?: number, onStep?: EnsureOptions["onStep"]) =>
+    bootstrap.ensure(session.tunnel, {
+      mode: "look",
+      port: strangerOn,
+      lifetime: session.profile.bootstrap.lifetime,
+      range: rangeOf(session),
       ...(onStep === undefined ? undefined : { onStep })
-    }).pipe(Scope.provide(scope))
+    }).pipe(Effect.scoped)
+
+  /** The registered server, or else a new one; with lifetime `session` it lives as long as ours. */
+  const ensure = Effect.fnUntraced(function*(session: Session, onStep: NonNullable<EnsureOptions["onStep"]>) {
+    const { bootstrap: { lifetime, port }, remotePort } = session.profile
+    const scope = yield* Scope.fork(session.scope)
+    const server = yield* bootstrap.ensure(session.tunnel, {
+      mode: "ensure",
+      port: port ?? remotePort,
+      lifetime,
+      range: rangeOf(session),
+      onStep
+    }).pipe(
+      Scope.provide(scope),
+      Effect.onExit((exit) => Exit.isSuccess(exit) ? Effect.void : Scope.close(scope, exit))
+    )
+    // The command for a server that is gone waits there for the end of the connection.
+    const before = yield* Ref.getAndSet(session.hold, Option.map(server, ({ pid }) => ({ pid, scope })))
+    if (Option.isSome(before)) yield* Scope.close(before.value.scope, Exit.void)
+    return server
+  })
+
+  /**
+   * A server that ends with the last of its sessions, when this connection is
+   * not one of them yet: another connection has started it, maybe one of ours
+   * that is dead and over there not yet known to be.
+   */
+  const isOthers = Effect.fnUntraced(function*(session: Session, { lifetime, owner, pid }: RemoteServer) {
+    const held = Option.exists(yield* Ref.get(session.hold), (hold) => hold.pid === pid)
+    return owner === "ours" && lifetime === "session" && !held
   })
 
   const bootstrapped = Effect.fn("Session.bootstrapped")(function*(
@@ -228,14 +264,16 @@ export const make = Effect.gen(function*() {
     report: Report,
     strangerOn?: number
   ) {
-    const { bootstrap: settings, remotePort } = session.profile
     const since = yield* nowIso
     const onStep = (step: BootstrappingStep) => report(ConnectionState.cases.Bootstrapping.make({ step, since }))
     yield* onStep("looking")
     // Never a second server beside one that is there, whoever started it.
-    const server = cause.reason._tag === "NothingListening"
-      ? yield* remoteServer(session, { mode: "ensure", port: settings.port ?? remotePort, onStep })
-      : yield* remoteServer(session, { mode: "look", port: strangerOn, onStep })
+    const there = cause.reason._tag === "NothingListening"
+      ? yield* ensure(session, onStep)
+      : yield* look(session, strangerOn, onStep)
+    const server = Option.isSome(there) && (yield* isOthers(session, there.value))
+      ? yield* ensure(session, onStep)
+      : there
     if (Option.isNone(server)) return yield* cause
     const { forward } = yield* Ref.get(session.forward)
     if (forward.remotePort !== server.value.port) {
@@ -333,7 +371,7 @@ export const make = Effect.gen(function*() {
     if (asksForPassword !== found.info.secured) return yield* another
     if (Option.isNone(found.remote) || !asksForPassword) return
     const { pid } = found.remote.value
-    const now = yield* remoteServer(session, { mode: "look" }).pipe(Effect.orElseSucceed(Option.none))
+    const now = yield* look(session).pipe(Effect.orElseSucceed(Option.none))
     if (Option.isNone(now) || now.value.pid !== pid) return yield* another
   })
 

@@ -10,7 +10,7 @@ import { Context, Effect, Fiber, HashMap, Option, Redacted, Schedule, Stream } f
 import * as Path from "node:path"
 import { Bootstrap } from "../../src/Bootstrap.ts"
 import { Connections } from "../../src/Connections.ts"
-import type { BootstrapSettings } from "../../src/Profile.ts"
+import { type BootstrapSettings, ProfileId } from "../../src/Profile.ts"
 import { Tunnel } from "../../src/Tunnel.ts"
 import * as Machine from "../remote/Machine.ts"
 import * as Workstation from "./support/Workstation.ts"
@@ -50,6 +50,10 @@ const noServer = (sshd: Sshd.Sshd) =>
     Effect.repeat({ schedule: Schedule.spaced("20 millis"), while: (found) => found.length > 0 }),
     Effect.asVoid
   )
+
+/** The scripts that hold a session there, and do what is to be done at its end. */
+const scripts = (sshd: Sshd.Sshd) =>
+  Effect.map(sshd.processes, (found) => pids(found.filter(({ command }) => command === "sh -s")))
 
 const kill = (found: ReadonlyArray<ProcessTable.ProcessInfo>) =>
   Effect.sync(() => {
@@ -139,6 +143,36 @@ describe.skipIf(!Sshd.available)("no server, and leave to start one", () => {
       assert.deepStrictEqual([connected.remotePort, connected.bootstrapped], [port, "started"])
       assert.strictEqual(yield* sshd.authentications, 1)
       assert.strictEqual((yield* workstation.masters).length, 1)
+    }))
+
+  it.live("two sessions share a server, and it ends with the second", () =>
+    Effect.gen(function*() {
+      const { box, client, remotePort, sshd, workstation } = yield* machine(session)
+      yield* installStandIn(sshd)
+      yield* box.connected
+      const started = pids(yield* servers(sshd))
+      const first = yield* scripts(sshd)
+      assert.isAbove(first.length, 0)
+      const other = yield* workstation.profile({
+        id: ProfileId.make("other"),
+        host: "box",
+        sshConfig: client.configFile,
+        remotePort,
+        bootstrap: session
+      })
+      const { bootstrapped, since } = yield* other.connected
+      assert.strictEqual(bootstrapped, "reused")
+      yield* box.disconnect
+      yield* scripts(sshd).pipe(
+        Effect.repeat({
+          schedule: Schedule.spaced("20 millis"),
+          while: (found) => found.some((pid) => first.includes(pid))
+        })
+      )
+      assert.deepStrictEqual(pids(yield* servers(sshd)), started)
+      assert.strictEqual((yield* other.awaitState("Connected")).since, since)
+      yield* other.disconnect
+      yield* noServer(sshd)
     }))
 
   it.live("a session that is cut takes its server along; the next one has another", () =>
