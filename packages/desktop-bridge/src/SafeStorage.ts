@@ -76,7 +76,10 @@ export const layer = (
       /** A file that cannot be removed is emptied: an old password must not come back at the next start. */
       const erase = (id: ProfileId) => {
         const file = fileOf(id)
-        return fs.remove(file, { force: true }).pipe(Effect.catch(() => fs.truncate(file)))
+        return Effect.matchEffect(fs.remove(file, { force: true }), {
+          onFailure: () => fs.truncate(file),
+          onSuccess: () => Effect.void
+        })
       }
 
       const save = Effect.fnUntraced(function*(id: ProfileId, { password, username }: Credentials) {

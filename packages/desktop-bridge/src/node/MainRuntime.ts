@@ -112,7 +112,13 @@ export interface MainRuntime {
   readonly profiles: () => Promise<ReadonlyArray<Profile>>
   /** Calls back with the profiles, now and after each change; returns the end of it. */
   readonly onProfiles: (listener: (profiles: ReadonlyArray<Profile>) => void) => () => void
-  /** For servers that bootstrap did not start; the next connection uses it. Ask for it in a window of the main process's own. */
+  /**
+   * For servers that bootstrap did not start; the next connection uses it. Ask for it in a window of the main process's
+   * own, and say there where the profile leads.
+   *
+   * A connection that is open is ended: it may have been made before the profile was edited, and the password is not
+   * for the server that it leads to.
+   */
   readonly setPassword: (id: string, password: string, username?: string) => Promise<void>
   readonly removePassword: (id: string) => Promise<void>
   /** The network changed, or the machine woke up: connections are probed at once, and waits are skipped. */
@@ -198,7 +204,7 @@ export const make = (options: Options): MainRuntime => {
   const open = new Set<Port>()
   const closePorts = () => {
     Queue.endUnsafe(ports)
-    for (const port of [...open]) port.close()
+    for (const port of open) port.close()
   }
   const runtime = ManagedRuntime.make(layerOf(options, Stream.fromQueue(ports)))
   type Services = ManagedRuntime.ManagedRuntime.Services<typeof runtime>
@@ -270,7 +276,18 @@ export const make = (options: Options): MainRuntime => {
       withId(
         id,
         (id) =>
-          CredentialStore.use(({ set }) => set(id, new Credentials({ username, password: Redacted.make(password) })))
+          Connections.use((connections) =>
+            Effect.flatMap(
+              connections.state(id),
+              ({ _tag }) => _tag === "Failed" || _tag === "Disconnected" ? Effect.void : connections.disconnect(id)
+            )
+          ).pipe(
+            Effect.andThen(
+              CredentialStore.use(({ set }) =>
+                set(id, new Credentials({ username, password: Redacted.make(password) }))
+              )
+            )
+          )
       ),
     removePassword: (id) => withId(id, (id) => CredentialStore.use(({ remove }) => remove(id))),
     networkChanged: () => {

@@ -5,6 +5,7 @@ import * as ProcessTable from "@opencode-ai/ssh-lab/ProcessTable"
 import * as SshClient from "@opencode-ai/ssh-lab/SshClient"
 import * as Sshd from "@opencode-ai/ssh-lab/Sshd"
 import { ConfigurationError } from "@opencode-ai/ssh-tunnel/ConfigurationError"
+import { Profile } from "@opencode-ai/ssh-tunnel/Profile"
 import { Duration, Effect, Option, Stream } from "effect"
 import type { WebRequest } from "../../src/Authorization.ts"
 import type { StatesUpdate } from "../../src/BridgeApi.ts"
@@ -122,11 +123,7 @@ describe.skipIf(!Sshd.available || !Opencode.available)("a desktop application",
         }
         const own = yield* Effect.promise(() => request({}))
         assert.strictEqual(own.status, 200)
-        const strange = yield* Effect.promise(() =>
-          request({ requestHeaders: {}, frame: { url: "https://evil.example/", origin: "https://evil.example" } })
-        )
-        assert.deepStrictEqual(strange, { status: 401, authorization: "undefined" })
-        const answered = yield* Effect.promise(() =>
+        const challenge = Effect.promise(() =>
           new Promise<ReadonlyArray<string | undefined>>((resolve) =>
             runtime.login({
               url: `${url}/path`,
@@ -135,12 +132,18 @@ describe.skipIf(!Sshd.available || !Opencode.available)("a desktop application",
               host: "127.0.0.1",
               port: Number(new URL(url).port),
               page: `${Desktop.page}/index.html`
-            }, (username, password) => resolve([username, password]))
+            }, (username, password) => resolve(username === undefined ? [] : [username, password]))
           )
         )
+        const answered = yield* challenge
         const password = answered[1] ?? ""
         assert.strictEqual(own.authorization, `Basic ${btoa(`opencode:${password}`)}`)
         assert.isAtLeast(password.length, 32)
+        const strange = yield* Effect.promise(() =>
+          request({ requestHeaders: {}, frame: { url: "https://evil.example/", origin: "https://evil.example" } })
+        )
+        assert.deepStrictEqual(strange, { status: 401, authorization: "undefined" })
+        assert.deepStrictEqual(yield* challenge, [], "whose request met it, nobody knows from here on")
 
         // Everything that can be asked about it.
         const server = yield* Effect.promise(() => two.run(two.client.serverStatus({ id })))
@@ -178,6 +181,18 @@ describe.skipIf(!Sshd.available || !Opencode.available)("a desktop application",
         yield* Effect.promise(() => runtime.connect(id))
         const again = yield* Effect.promise(() => runtime.settled(id))
         assert.deepStrictEqual([again.bootstrapped, again.url], ["reused", url])
+
+        // The profile is edited to lead elsewhere and learns a password: not the server that it led to.
+        yield* Effect.promise(() =>
+          two.run(two.client.editProfile({ profile: new Profile({ ...profile, remotePort: remotePort + 1 }) }))
+        )
+        assert.strictEqual(yield* Effect.promise(() => runtime.endpoint(id)), url, "it goes on as it was made")
+        yield* Effect.promise(() => runtime.setPassword(id, "for another server"))
+        assert.strictEqual(yield* Effect.promise(() => runtime.endpoint(id)), undefined)
+        assert.deepStrictEqual((yield* sshProcesses).map(({ command }) => command), [])
+        yield* Effect.promise(() => two.run(two.client.editProfile({ profile })))
+        yield* Effect.promise(() => runtime.connect(id))
+        yield* Effect.promise(() => runtime.settled(id))
         const stranger = yield* Effect.promise(() => runtime.connect("nobody").catch((error: unknown) => error))
         assert.instanceOf(stranger, ConfigurationError)
 
