@@ -106,8 +106,9 @@ export class RuntimeDirectory extends Context.Service<RuntimeDirectory, {
         if (Option.isNone(found) || found.value.kind !== "directory") return false
         if (host.platform === "windows") return true
         const { mode, uid } = found.value
+        // In a sticky directory everybody keeps what is theirs, but for its owner.
         const isSticky = (mode & 0o1000) !== 0
-        return isSticky || ((mode & 0o002) === 0 && (uid === host.uid || uid === 0))
+        return (isSticky || (mode & 0o022) === 0) && (uid === host.uid || uid === 0)
       })
 
       const candidates = [host.environment["XDG_RUNTIME_DIR"], host.temporaryDirectory, "/tmp"]

@@ -15,8 +15,15 @@ const fromFs = <A>(method: string, use: () => A) =>
     catch: (cause) => PlatformError.systemError({ _tag: "Unknown", module: "LocalHost", method, cause })
   })
 
-/** A machine whose live processes are given as `pid → start time`; the signals that were sent are recorded. */
-const machine = Effect.fnUntraced(function*(base: string, live: Record<number, string> = {}) {
+/**
+ * A machine whose live processes are given as `pid → start time`; the signals that were sent are recorded. `looks` is
+ * what it says of its temporary directory.
+ */
+const machine = Effect.fnUntraced(function*(
+  base: string,
+  live: Record<number, string> = {},
+  looks: { readonly uid?: number; readonly mode?: number } = {}
+) {
   const signals = yield* Ref.make<ReadonlyArray<string>>([])
   const layer = RuntimeDirectory.layer.pipe(
     Layer.provide(NodeServices.layer),
@@ -32,7 +39,7 @@ const machine = Effect.fnUntraced(function*(base: string, live: Record<number, s
         fromFs("inspect", () => {
           const stat = Fs.lstatSync(path)
           const kind = stat.isDirectory() ? "directory" : stat.isFile() ? "file" : "symlink"
-          return { kind, uid: stat.uid, mode: stat.mode & 0o7777 } as const
+          return { kind, uid: stat.uid, mode: stat.mode & 0o7777, ...(path === base ? looks : undefined) } as const
         }),
       removeEmptyDirectory: (path) => fromFs("rmdir", () => Fs.rmdirSync(path))
     }))
@@ -68,6 +75,26 @@ it.effect("is made at the first use, is ours alone, and goes with its layer", ()
       return path
     }).pipe(Effect.provide(layer))
     assert.isFalse(Fs.existsSync(path))
+  }))
+
+it.effect("is made only where nobody else could put another one in its place", () =>
+  Effect.gen(function*() {
+    const base = Fs.realpathSync(yield* TempDirectory.make())
+    const me = process.getuid?.() ?? 0
+    const stranger = me + 1
+    const isTaken = Effect.fnUntraced(function*(uid: number, mode: number) {
+      const { layer } = yield* machine(base, {}, { uid, mode })
+      const path = yield* Effect.flatMap(RuntimeDirectory, ({ path }) => path).pipe(Effect.provide(layer))
+      return Path.dirname(path) === base
+    })
+    assert.isTrue(yield* isTaken(me, 0o700))
+    assert.isTrue(yield* isTaken(me, 0o755))
+    assert.isTrue(yield* isTaken(0, 0o1777))
+    assert.isTrue(yield* isTaken(me, 0o1777))
+    assert.isFalse(yield* isTaken(me, 0o777))
+    assert.isFalse(yield* isTaken(me, 0o770), "the others of the group")
+    assert.isFalse(yield* isTaken(stranger, 0o755))
+    assert.isFalse(yield* isTaken(stranger, 0o1777), "the owner of a sticky directory may rename everything in it")
   }))
 
 it.effect("the sweep ends what a dead process left, and only groups that are still the recorded ones", () =>
