@@ -48,7 +48,7 @@ export interface Timings {
   readonly healthInterval: Duration.Duration
   /** One health probe of a live connection. One without an answer is a slow server, two in a row are a hung one. */
   readonly healthTimeout: Duration.Duration
-  /** Connected for so long, a connection counts as healthy, and its next loss as a new outage. */
+  /** Connected for so long, a connection counts as healthy, and its next loss as a new outage. Longer than it takes to notice one that was dead from its beginning. */
   readonly healthyAfter: Duration.Duration
   /** A lost connection is tried again at once, then after this long; each further wait is twice the one before, 20 % more or less. */
   readonly retryAfter: Duration.Duration
@@ -94,7 +94,7 @@ const defaults: Timings = {
   remoteControl: Duration.seconds(20),
   healthInterval: Duration.seconds(10),
   healthTimeout: Duration.seconds(5),
-  healthyAfter: Duration.seconds(10),
+  healthyAfter: Duration.seconds(30),
   retryAfter: Duration.millis(500),
   retryAtMost: Duration.seconds(30),
   retryFor: Duration.hours(3),

@@ -95,8 +95,15 @@ describe("the life of a connection", () => {
       const [lost] = step(life, { _tag: "Lost", ticket: life.ticket, error: linkLost }, at(1000 + lasted))
       return lost.shown._tag === "Reconnecting" ? lost.shown.attempt : undefined
     }
-    assert.strictEqual(attemptAfter(9999), 3)
-    assert.strictEqual(attemptAfter(10_000), 1)
+    const healthy = Duration.toMillis(Timing.defaults.healthyAfter)
+    assert.strictEqual(attemptAfter(healthy - 1), 3)
+    assert.strictEqual(attemptAfter(healthy), 1)
+  })
+
+  it("a connection that was dead from its beginning was not healthy: that takes longer than to notice it", () => {
+    const { control, healthInterval, healthTimeout, healthyAfter } = Timing.defaults
+    const noticed = [healthInterval, healthTimeout, healthTimeout, control].reduce(Duration.sum)
+    assert.isAtLeast(Duration.toMillis(healthyAfter), Duration.toMillis(noticed))
   })
 
   it("the first error is final for a person, and the beginning of a wait for a restore", () => {
