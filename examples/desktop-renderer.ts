@@ -3,27 +3,34 @@ import { type BrowserMessagePort, fromMessagePort } from "@opencode-ai/desktop-b
 import * as BridgeWindow from "@opencode-ai/desktop-bridge/Window"
 import { Stream } from "effect"
 
+/** What is used of a message to the page. */
+interface PageMessage {
+  readonly source: unknown
+  readonly data: unknown
+  readonly ports: ReadonlyArray<BrowserMessagePort>
+  readonly stopImmediatePropagation: () => void
+}
+
 /** What is used of the page's `window`. */
 export interface Page {
-  addEventListener(
-    type: "message",
-    listener: (event: {
-      readonly source: unknown
-      readonly data: unknown
-      readonly ports: ReadonlyArray<BrowserMessagePort>
-    }) => void
-  ): void
+  addEventListener(type: "message", listener: (event: PageMessage) => void): void
+  removeEventListener(type: "message", listener: (event: PageMessage) => void): void
   readonly postMessage: (message: unknown, targetOrigin: string) => void
 }
 
 // #region open
-/** Asks the preload script for a port, and speaks over it. */
+/** Asks the preload script for a port, and speaks over it. Waits for ever on a page that is none of the app's own. */
 export const openBridge = (window: Page): Promise<BridgeWindow.BridgeWindow> =>
   new Promise((resolve, reject) => {
-    window.addEventListener("message", ({ data, ports: [port], source }) => {
-      if (source !== window || data !== "opencode-ssh:port" || port === undefined) return
+    const receive = (event: PageMessage): void => {
+      const [port] = event.ports
+      if (event.source !== window || event.data !== "opencode-ssh:port" || port === undefined) return
+      // A port is for one: another call of this function waits for its own.
+      event.stopImmediatePropagation()
+      window.removeEventListener("message", receive)
       BridgeWindow.open(fromMessagePort(port)).then(resolve, reject)
-    })
+    }
+    window.addEventListener("message", receive)
     window.postMessage("opencode-ssh:open", "*")
   })
 // #endregion

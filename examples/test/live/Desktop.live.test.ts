@@ -82,9 +82,15 @@ const makeElectron = () => {
     }
     const window = {
       addEventListener: (type: string, listener: (event: never) => void) =>
-        void inPage.on(type, (event) => listener(event as never)),
+        void inPage.on(type, listener as (event: unknown) => void),
+      removeEventListener: (type: string, listener: (event: never) => void) =>
+        void inPage.off(type, listener as (event: unknown) => void),
       postMessage: (data: unknown, _: string, ports: ReadonlyArray<unknown> = []) =>
-        void setImmediate(() => inPage.emit("message", { source: window, data, ports: ports as never }))
+        void setImmediate(() => {
+          let stopped = false
+          const event = { source: window, data, ports, stopImmediatePropagation: () => void (stopped = true) }
+          for (const listener of inPage.listeners("message")) if (!stopped) listener(event)
+        })
     }
     preload({
       on: (channel, listener) => inPreload.on(channel, listener),
@@ -142,8 +148,13 @@ describe.skipIf(!Sshd.available)("the desktop examples", () => {
       const stranger = page("https://evil.example")
       stranger.window.postMessage("opencode-ssh:open", "*")
       const own = page("oc://renderer")
-      const opened = yield* Effect.promise(() => openBridge(own.window))
-      assert.deepStrictEqual([stranger.ports.length, own.ports.length], [0, 1])
+      // Two parts of the page ask at once: each has a port of its own.
+      const [opened, other] = yield* Effect.promise(() => Promise.all([openBridge(own.window), openBridge(own.window)]))
+      assert.deepStrictEqual([stranger.ports.length, own.ports.length], [0, 2])
+      for (const { client, run } of [opened, other]) {
+        assert.match((yield* Effect.promise(() => run(client.about()))).application, /^OpenCode Desktop/)
+      }
+      yield* Effect.promise(() => other.close())
 
       // Nobody listens on ssh's own port, or nobody whom this ssh config knows.
       const failed = yield* Effect.promise(() =>
