@@ -210,8 +210,8 @@ export interface OpencodeServers {
   /** The names of the ssh config. */
   readonly hosts: () => Promise<ReadonlyArray<string>>
   /**
-   * Connects the profile with this id; when there is none, saves one for `target` first. Resolves with its id as soon
-   * as the attempt has begun.
+   * Connects the profile with this id; when there is none, that of the same name and destination as `target`, and when
+   * there is none of these either, saves one. Resolves with its id as soon as the attempt has begun.
    */
   readonly start: (input: {
     readonly id: string
@@ -282,12 +282,23 @@ export const make = (
       otherwise: A
     ) => isProfileId(id) ? run(use(id)) : Promise.resolve(otherwise)
 
+    /** The app tries again with an id of its own: what it has made before must be found, not be made twice. */
+    const savedOrNew = (all: ReadonlyArray<Profile>, draft: ProfileDraft) => {
+      const same = all.find((profile) =>
+        (["name", "host", "user", "port", "identityFile", "proxyJump"] as const).every((key) =>
+          profile[key] === draft[key]
+        )
+      )
+      return same === undefined
+        ? Effect.map(client.addProfile({ draft }), ({ id }) => id)
+        : Effect.succeed(same.id)
+    }
+
     const start = Effect.fnUntraced(function*({ id, name, target }: Parameters<OpencodeServers["start"]>[0]) {
-      const state = Option.getOrThrow(yield* Stream.runHead(changes))
-      const known = state.servers.find(({ config }) => config.id === id)
-      const profile = known === undefined
-        ? (yield* client.addProfile({ draft: yield* Effect.fromResult(draftOf(target, name)) })).id
-        : ProfileId.make(known.config.id)
+      yield* Stream.runHead(changes)
+      const all = Option.getOrElse(yield* SubscriptionRef.get(profiles), () => [])
+      const chosen = all.find((profile) => profile.id === id)
+      const profile = chosen?.id ?? (yield* savedOrNew(all, yield* Effect.fromResult(draftOf(target, name))))
       yield* client.connect({ id: profile })
       return profile as string
     })

@@ -112,6 +112,9 @@ describe("the app's calls", () => {
         if (state.servers.length === 2 && state.servers.every(({ stage }) => stage === "ready")) ready.resolve(state)
       })
       const added = yield* Effect.promise(() => servers.start({ id: "draft", target: "ssh me@lab", name: "" }))
+      // The app tries again with the id that it has made up itself.
+      const again = yield* Effect.promise(() => servers.start({ id: "draft", target: "ssh me@lab", name: "" }))
+      assert.strictEqual(again, added)
       assert.strictEqual(yield* Effect.promise(() => servers.start({ id: "box", target: "", name: "" })), "box")
       const state = yield* Effect.promise(() => ready.promise)
       end()
