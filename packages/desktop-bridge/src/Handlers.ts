@@ -21,7 +21,7 @@ import { ProfileRepo } from "@opencode-ai/ssh-tunnel/ProfileRepo"
 import type { RemoteServer } from "@opencode-ai/ssh-tunnel/RemoteServer"
 import { SshConfig } from "@opencode-ai/ssh-tunnel/SshConfig"
 import { type OpenTunnel, Tunnel } from "@opencode-ai/ssh-tunnel/Tunnel"
-import { Array as Arr, Effect, Exit, Option, Redacted, Result, Schema, Scope, Stream } from "effect"
+import { Array as Arr, Effect, Exit, Option, Redacted, Ref, Result, Schema, Scope, Stream } from "effect"
 import {
   BridgeApi,
   type ProfileState,
@@ -57,6 +57,9 @@ const publicPart = (
 
 const isNotOurs = (error: ConnectionError): boolean =>
   error._tag === "BootstrapError" && error.reason._tag === "NotOurs"
+
+/** Pages of the door at a time: each holds a port for a minute, and a person looks at one. */
+const mostPages = 8
 
 const make = Effect.gen(function*() {
   const connections = yield* Connections
@@ -167,11 +170,15 @@ const make = Effect.gen(function*() {
 
   const watchStates = Stream.mapEffect(Latest.newsOf(connections.states), cleanNews)
 
+  const pages = yield* Ref.make<ReadonlyArray<Scope.Closeable>>([])
+
   /** The page of the door outlives the call that asked for it, and nothing else. */
   const open = Effect.fnUntraced(function*(id: ProfileId) {
     const endpoint = yield* connections.endpoint(id)
     if (Option.isNone(endpoint)) return yield* new BridgeNotConnected({ profile: id })
     const page = yield* Scope.fork(scope)
+    const oldest = yield* Ref.modify(pages, (all) => [all.slice(0, -mostPages + 1), [...all, page].slice(-mostPages)])
+    yield* Effect.forEach(oldest, (before) => Scope.close(before, Exit.void), { discard: true })
     const opened = yield* door.open(endpoint.value).pipe(
       Scope.provide(page),
       Effect.mapError(({ detail }) => new BridgeOpenFailed({ detail })),

@@ -231,6 +231,30 @@ describe("connections", () => {
   })
 })
 
+describe("pages of the door", () => {
+  it.effect("a window that opens and opens has a bounded number of them, the latest", () => {
+    const open = Ref.makeUnsafe<ReadonlyArray<number>>([])
+    const count = Ref.makeUnsafe(0)
+    return Effect.gen(function*() {
+      const window = yield* client
+      yield* window.connect({ id: id("box") })
+      yield* (yield* Connections).settled(id("box"))
+      for (let times = 0; times < 20; times++) yield* window.open({ id: id("box") })
+      assert.deepStrictEqual(yield* Ref.get(open), [12, 13, 14, 15, 16, 17, 18, 19])
+    }).pipe(Effect.provide(layer({
+      door: () =>
+        Effect.gen(function*() {
+          const number = yield* Ref.getAndUpdate(count, (before) => before + 1)
+          yield* Effect.acquireRelease(
+            Ref.update(open, (all) => [...all, number]),
+            () => Ref.update(open, (all) => all.filter((other) => other !== number))
+          )
+          return { url: `http://127.0.0.1:1/${number}`, closed: Effect.never }
+        })
+    })))
+  })
+})
+
 describe("what a window is told", () => {
   it.effect("secrets of this process are hidden, and texts of strangers do nothing", () =>
     Effect.gen(function*() {
