@@ -237,11 +237,18 @@ export const make = (options: Options): MainRuntime => {
     Queue.endUnsafe(ports)
     return Effect.runPromise(disposed)
   }
+  /** Before that nobody is connected, and the application's own pages must not wait for it. */
+  let started = false
   // What can fail while it is made (nothing should) is seen by everybody who calls, and by the log.
-  void runtime.context().catch((bug: unknown) => {
-    closePorts()
-    if (!disposing) {
-      Effect.runFork(Effect.provide(Effect.logError("The bridge could not be made", bug), logging(options)))
+  runtime.runCallback(Effect.void, {
+    onExit: (exit) => {
+      if (Exit.isSuccess(exit)) {
+        started = true
+        return
+      }
+      closePorts()
+      if (disposing) return
+      Effect.runFork(Effect.provide(Effect.logError("The bridge could not be made", exit.cause), logging(options)))
     }
   })
 
@@ -295,6 +302,7 @@ export const make = (options: Options): MainRuntime => {
     },
     onBeforeSendHeaders: (details, callback) => {
       // Whatever happens, the request must go on.
+      if (!started) return callback({})
       runtime.runCallback(Authorization.use(({ headers }) => headers(details)), {
         onExit: (exit) => {
           const headers = Exit.isSuccess(exit) ? exit.value : Option.none()
@@ -303,6 +311,7 @@ export const make = (options: Options): MainRuntime => {
       })
     },
     login: (request, callback) => {
+      if (!started) return callback()
       runtime.runCallback(Authorization.use(({ login }) => login(request)), {
         onExit: (exit) => {
           const found = Exit.isSuccess(exit) ? exit.value : Option.none()

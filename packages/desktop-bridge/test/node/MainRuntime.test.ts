@@ -179,6 +179,26 @@ describe("a main process without Effect", () => {
       assert.isDefined(yield* listed)
     }))
 
+  it.live("the application's pages load while it starts, however long that takes", () =>
+    Effect.gen(function*() {
+      const { runtime } = yield* start({}, Layer.effectDiscard(Effect.never))
+      const headers = yield* Effect.promise(() =>
+        new Promise((resolve) =>
+          runtime.onBeforeSendHeaders({ url: "oc://renderer/", method: "GET", requestHeaders: {} }, resolve)
+        )
+      )
+      assert.deepStrictEqual(headers, {})
+      const answer = yield* Effect.promise(() =>
+        new Promise((resolve) =>
+          runtime.login(
+            { url: "http://127.0.0.1:1/", isProxy: false, scheme: "basic", host: "127.0.0.1", port: 1, page: "" },
+            (...given) => resolve(given)
+          )
+        )
+      )
+      assert.deepStrictEqual(answer, [])
+    }))
+
   it.live("ends in its time, whatever hangs; the application then quits", () =>
     Effect.gen(function*() {
       const { runtime } = yield* start(
