@@ -4,6 +4,7 @@ import { TestClock } from "effect/testing"
 import { BootstrapError, CommandRefused, NotOurs, StartTimedOut } from "../src/BootstrapError.ts"
 import { Connections } from "../src/Connections.ts"
 import type { ConnectionState } from "../src/ConnectionState.ts"
+import { CredentialStore } from "../src/CredentialStore.ts"
 import { LocalPorts } from "../src/LocalPorts.ts"
 import { MemoryTunnels } from "../src/MemoryTunnels.ts"
 import { ProfileId } from "../src/Profile.ts"
@@ -680,6 +681,29 @@ describe("who gets a password", () => {
         const { credentials } = Option.getOrThrow(yield* (yield* Connections).endpoint(id))
         assert.isTrue(Option.isNone(credentials))
       }).pipe(Effect.provide(layerWith(profile(), { credentials: stored })))
+    }))
+
+  it.effect("a password that is stored later is not for a session that was open before: the profile may lead elsewhere", () =>
+    Effect.gen(function*() {
+      const { asked, layerWith, opened, serve, serverDies } = yield* world
+      yield* serve(4096, { state: "up" })
+      yield* Effect.gen(function*() {
+        const { connections } = yield* connect
+        yield* CredentialStore.use(({ set }) => set(id, stored))
+        // The machine that the session leads to asks for a password next time.
+        yield* serverDies()
+        yield* aMoment
+        yield* awaitState(connections, "Reconnecting", ({ attempt }) => attempt === 2)
+        yield* serve(4096, { state: "up", password: stored })
+        yield* TestClock.adjust("10 seconds")
+        const { error } = yield* awaitState(connections, "Failed")
+        assert.strictEqual(error.reason._tag, "Unauthorized")
+        assert.notInclude((yield* Ref.get(asked)).join(), "the person's")
+        assert.strictEqual(yield* Ref.get(opened), 1)
+        // A new session is of the profile as it is now.
+        yield* connect
+        assert.include((yield* Ref.get(asked)).join(), "the person's")
+      }).pipe(Effect.provide(layerWith(profile())))
     }))
 
   it.effect("where bootstrap may look, not to a port of another user", () =>

@@ -213,10 +213,12 @@ export const world = Effect.gen(function*() {
         Discovery.layerMock({ find }),
         Bootstrap.layerMock({ ensure }),
         LoopbackHttp.layerMock({ get, hold }),
-        CredentialStore.layerMemory(options.credentials === undefined ? [] : [[id, options.credentials]]),
         options.localPorts ?? LocalPorts.layerMemory(),
         LocalHost.layerMock()
-      ))
+      )),
+      Layer.provideMerge(
+        CredentialStore.layerMemory(options.credentials === undefined ? [] : [[id, options.credentials]])
+      )
     )
 
   /** ssh ends. */

@@ -38,6 +38,11 @@ interface Hold {
 /** A tunnel and its forward. It survives the death of the server behind it; `close` ends it. */
 export interface Session {
   readonly profile: Profile
+  /**
+   * What was stored for this profile when the session was opened: a password
+   * that is stored later may be meant for where the profile leads by then.
+   */
+  readonly stored: Option.Option<Credentials>
   readonly tunnel: OpenTunnel
   /** The forward in use, or the one that was withdrawn last. */
   readonly forward: Ref.Ref<{ readonly forward: Forward; readonly isOpen: boolean }>
@@ -120,12 +125,20 @@ export const make = Effect.gen(function*() {
     return Option.isSome(remembered) ? { _tag: "Preferred", port: remembered.value } : { _tag: "Any" }
   })
 
+  const storedCredentials = Effect.fnUntraced(function*({ id, username }: Profile) {
+    const stored = yield* credentialStore.get(id)
+    return username === undefined
+      ? stored
+      : Option.map(stored, ({ password }) => new Credentials({ username, password }))
+  })
+
   /** Opens the tunnel and its forward. */
   const open = Effect.fn("Session.open")(function*(profile: Profile, report: Report) {
     const scope = yield* Scope.make()
     const since = yield* nowIso
     return yield* Effect.gen(function*() {
       const choice = yield* localPortChoice(profile)
+      const stored = yield* storedCredentials(profile)
       const tunnel = yield* tunnels.open(profile.destination, {
         strategy: profile.strategy ?? "auto",
         onProgress: (progress) => report(ConnectionState.cases.Connecting.make({ ...progress, since }))
@@ -133,6 +146,7 @@ export const make = Effect.gen(function*() {
       const forward = yield* tunnel.forward(profile.remotePort ?? defaultRemotePort, choice)
       const session: Session = {
         profile,
+        stored,
         tunnel,
         forward: yield* Ref.make({ forward, isOpen: true }),
         local: yield* Ref.make(promised(choice, forward)),
@@ -207,13 +221,6 @@ export const make = Effect.gen(function*() {
       range: session.profile.versionRange ?? supported,
       target: target(session.profile.destination, host.home)
     })
-  })
-
-  const storedCredentials = Effect.fnUntraced(function*({ id, username }: Profile) {
-    const stored = yield* credentialStore.get(id)
-    return username === undefined
-      ? stored
-      : Option.map(stored, ({ password }) => new Credentials({ username, password }))
   })
 
   const rangeOf = ({ profile }: Session) => profile.versionRange ?? supported
@@ -295,7 +302,7 @@ export const make = Effect.gen(function*() {
     cause: DiscoveryError,
     report: Report
   ): Effect.fn.Return<Found, ConnectionError> {
-    const stored = yield* storedCredentials(session.profile)
+    const { stored } = session
     const { forward: { remotePort } } = yield* Ref.get(session.forward)
     const asStored = Option.match(stored, {
       onNone: () => Effect.fail(cause),
