@@ -77,7 +77,19 @@ describe("what a value may look like", () => {
 
   it("LocalPath", () => {
     accepts(LocalPath, ["/a b/$(x)/ü", "~/.ssh/id", "/100%key", "~", "C:\\Users\\x\\key"])
-    refuses(LocalPath, ["", "a", "./a", "-i", "/a\nb", "/a\0b", "/a\u009bb", "/a\u2028b", "/${HOME}", "~other/x", "/".padEnd(5000, "x")])
+    refuses(LocalPath, [
+      "",
+      "a",
+      "./a",
+      "-i",
+      "/a\nb",
+      "/a\0b",
+      "/a\u009bb",
+      "/a\u2028b",
+      "/${HOME}",
+      "~other/x",
+      "/".padEnd(5000, "x")
+    ])
   })
 })
 
