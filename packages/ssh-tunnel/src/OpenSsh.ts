@@ -360,9 +360,10 @@ export class OpenSsh extends Context.Service<OpenSsh, {
           if (Option.isNone(known)) return yield* Scope.close(scope, exit)
           const pgid = yield* known.value
           yield* end(pgid, Scope.close(scope, exit))
-          // Nobody has to wait for the reaper to hear of it: it knows another process with this number when it sees one.
-          yield* Effect.forkIn(reaper.unregister(pgid), lifetime)
-          yield* directory.forget(pgid)
+          // Nobody has to wait for that: reaper and sweep know another process with this number when they see one.
+          yield* Effect.all([reaper.unregister(pgid), directory.forget(pgid)], { concurrency: 2, discard: true }).pipe(
+            Effect.forkIn(lifetime)
+          )
         }))
         const { handle, input } = yield* Scope.provide(start(args, script), scope)
         yield* Deferred.succeed(pid, handle.pid)
