@@ -39,15 +39,24 @@ const entry = (name: string, about: string, environment: Entry["environment"], m
 
 const long = "a-long-name/".repeat(12)
 
+/** What others could read of a directory's files. Directories on the way to them may be for all; that is the user's choice. */
+const openFiles = (directory: string): ReadonlyArray<string> =>
+  Fs.readdirSync(directory, { recursive: true, encoding: "utf8" }).filter((name) => {
+    const found = Fs.lstatSync(Path.join(directory, name))
+    return !found.isDirectory() && (found.mode & 0o077) !== 0
+  })
+
 /** Files of the product, by their ends, and whether others can read them. */
 const isPrivate = ({ fill }: Connected) =>
-  Effect.sync(() => {
-    const open = Fs.readdirSync(fill("{dir}"), { recursive: true, encoding: "utf8" })
-      .filter((name) => (Fs.lstatSync(Path.join(fill("{dir}"), name)).mode & 0o077) !== 0)
-    // Directories on the way to them may be for all; that is the user's choice.
-    assert.deepStrictEqual(open.filter((name) => !Fs.statSync(Path.join(fill("{dir}"), name)).isDirectory()), [])
-    assert.isTrue(Fs.existsSync(fill("{dir}/data/ssh-profiles.json")))
-  })
+  // A lock that is there for a moment may go while it is looked at: then look again.
+  Effect.try({ try: () => openFiles(fill("{dir}")), catch: (error) => error as NodeJS.ErrnoException }).pipe(
+    Effect.retry({ while: ({ code }) => code === "ENOENT" }),
+    Effect.orDie,
+    Effect.map((open) => {
+      assert.deepStrictEqual(open, [])
+      assert.isTrue(Fs.existsSync(fill("{dir}/data/ssh-profiles.json")))
+    })
+  )
 
 const ownFiles = { OPENCODE_SSH_DATA_DIR: "{dir}/data", XDG_RUNTIME_DIR: "{dir}" }
 
