@@ -77,6 +77,12 @@ export interface Options extends Policy {
   readonly dataDirectory?: string
   /** Keeps passwords over restarts, encrypted. Default: they are forgotten with the process. */
   readonly safeStorage?: ElectronSafeStorage
+  /**
+   * Without `safeStorage`: who has no password of its own gets `OPENCODE_SERVER_PASSWORD` (and `_USERNAME`) of this
+   * process's environment, as with the command line. Any profile's server that asks for a password is sent this one:
+   * only for a host that a person starts for their own servers. Default `false`.
+   */
+  readonly environmentPassword?: boolean
   /** Shows an address in the user's browser (`shell.openExternal`). Default: the window that asks goes there itself. */
   readonly open?: (url: string) => Promise<unknown>
   /** Whether to connect again at the start who was connected at the end. Default `true`. */
@@ -168,7 +174,7 @@ const layerOf = (options: Options, ports: Stream.Stream<Port>) => {
     })
   })
   const passwords: Engine.Passwords = safeStorage === undefined
-    ? CredentialStore.layerMemory()
+    ? options.environmentPassword === true ? CredentialStore.layerEnvironment : CredentialStore.layerMemory()
     : SafeStorage.layer({
       isEncryptionAvailable: () => safeStorage.isEncryptionAvailable(),
       encryptString: (text) => safeStorage.encryptString(text),

@@ -23,7 +23,7 @@ export interface DesktopOptions {
  */
 export const serve = Effect.fn("Desktop.serve")(function*({ directory, port, runtime }: DesktopOptions) {
   const main = yield* Effect.acquireRelease(
-    Effect.sync(() => MainRuntime.make({ application, origins: [], ...runtime })),
+    Effect.sync(() => MainRuntime.make({ application, origins: [], environmentPassword: true, ...runtime })),
     (main) => Effect.promise(() => main.dispose())
   )
   const server = yield* WebSocketServer.make({ directory, ...(port === undefined ? undefined : { port }) })

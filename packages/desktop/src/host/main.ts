@@ -16,6 +16,8 @@ const usage = `Shows the connections to OpenCode servers in a browser.
   --no-open   print the address and open nothing
   --app       open a window of its own (Chromium, Chrome, Edge) instead of a tab
   --port N    listen there on 127.0.0.1, not on a free port
+
+A server that asks for a password gets OPENCODE_SERVER_PASSWORD (and OPENCODE_SERVER_USERNAME) of the environment.
 `
 
 const say = (text: string) => Effect.sync(() => void process.stdout.write(`${text}\n`))
