@@ -39,19 +39,26 @@ const entry = (name: string, about: string, environment: Entry["environment"], m
 
 const long = "a-long-name/".repeat(12)
 
-/** What others could read of a directory's files. Directories on the way to them may be for all; that is the user's choice. */
-const openFiles = (directory: string): ReadonlyArray<string> =>
-  Fs.readdirSync(directory, { recursive: true, encoding: "utf8" }).filter((name) => {
-    const found = Fs.lstatSync(Path.join(directory, name))
-    return !found.isDirectory() && (found.mode & 0o077) !== 0
-  })
+/**
+ * What others could read of a directory's files; `undefined` when one went while it was looked at, as a lock does.
+ * Directories on the way to them may be for all; that is the user's choice.
+ */
+const openFiles = (directory: string): ReadonlyArray<string> | undefined => {
+  try {
+    return Fs.readdirSync(directory, { recursive: true, encoding: "utf8" }).filter((name) => {
+      const found = Fs.lstatSync(Path.join(directory, name))
+      return !found.isDirectory() && (found.mode & 0o077) !== 0
+    })
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined
+    throw error
+  }
+}
 
 /** Files of the product, by their ends, and whether others can read them. */
 const isPrivate = ({ fill }: Connected) =>
-  // A lock that is there for a moment may go while it is looked at: then look again.
-  Effect.try({ try: () => openFiles(fill("{dir}")), catch: (error) => error as NodeJS.ErrnoException }).pipe(
-    Effect.retry({ while: ({ code }) => code === "ENOENT" }),
-    Effect.orDie,
+  Effect.sync(() => openFiles(fill("{dir}"))).pipe(
+    Effect.repeat({ while: (open) => open === undefined }),
     Effect.map((open) => {
       assert.deepStrictEqual(open, [])
       assert.isTrue(Fs.existsSync(fill("{dir}/data/ssh-profiles.json")))
