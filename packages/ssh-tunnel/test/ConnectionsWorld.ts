@@ -74,6 +74,8 @@ export const world = Effect.gen(function*() {
   const failing = yield* Ref.make(Option.none<BootstrapError>())
   const ensured = yield* Ref.make<ReadonlyArray<string>>([])
   const looking = yield* Ref.make(Option.none<BootstrapError>())
+  /** What happens over there while the registration is read. */
+  const whileLooking = yield* Ref.make<Effect.Effect<void>>(Effect.void)
   /** Nothing comes through the link any more, and nobody says so. */
   const linkDead = yield* Ref.make(false)
   const wallOffset = yield* Ref.make(0)
@@ -181,6 +183,7 @@ export const world = Effect.gen(function*() {
     if (mode === "ensure" && Option.isSome(fails)) return yield* fails.value
     const found = yield* Ref.get(registered)
     if (Option.isNone(found) && mode === "look") {
+      yield* yield* Ref.get(whileLooking)
       const error = yield* Ref.get(looking)
       return Option.isSome(error) ? yield* error.value : Option.none()
     }
@@ -260,6 +263,7 @@ export const world = Effect.gen(function*() {
     holding,
     failing,
     looking,
+    whileLooking,
     linkDead,
     layerWith,
     sshDies,

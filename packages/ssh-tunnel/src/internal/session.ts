@@ -278,7 +278,10 @@ export const make = Effect.gen(function*() {
     const there = cause.reason._tag === "NothingListening"
       ? yield* ensure(session, onStep)
       : yield* look(session, strangerOn, onStep)
-    const server = Option.isSome(there) && (yield* isOthers(session, there.value))
+    // Whoever asked for a password may have been a server of ours in its last moment.
+    const isGone = Option.isNone(there) && isUnauthorized(cause) &&
+      (yield* Effect.match(probe(session, Option.none()), { onFailure: isAbsent, onSuccess: () => false }))
+    const server = isGone || (Option.isSome(there) && (yield* isOthers(session, there.value)))
       ? yield* ensure(session, onStep)
       : there
     if (Option.isNone(server)) return yield* cause
