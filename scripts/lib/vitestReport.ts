@@ -12,6 +12,8 @@ interface Report {
       readonly status: string
       readonly fullName?: string
       readonly duration?: number | null
+      /** Of every try: a test that has passed with some was flaky. */
+      readonly failureMessages?: ReadonlyArray<string> | null
     }>
   }>
 }
@@ -33,6 +35,14 @@ export const readReport = (json: string, status: number): Counts => {
     skipped: report.numPendingTests + report.numTodoTests
   }
 }
+
+/** The tests that passed only when they were tried again. */
+export const readFlaky = (json: string): ReadonlyArray<string> =>
+  (JSON.parse(json) as Report).testResults.flatMap(({ assertionResults }) =>
+    assertionResults.flatMap(({ failureMessages, fullName, status }) =>
+      status === "passed" && (failureMessages ?? []).length > 0 ? [fullName ?? ""] : []
+    )
+  )
 
 /** Each test of a run: what it says, how it ended, and how many milliseconds it took. */
 export const readTests = (json: string) =>

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { total } from "../lib/steps.ts"
-import { readReport } from "../lib/vitestReport.ts"
+import { readFlaky, readReport } from "../lib/vitestReport.ts"
 
 const file = (status: string, ...tests: ReadonlyArray<string>) => ({
   status,
@@ -41,5 +41,18 @@ describe("readReport", () => {
       total([{ passed: 1, failed: 2, skipped: 3 }, { passed: 10, failed: 20, skipped: 30 }]),
       { passed: 11, failed: 22, skipped: 33 }
     )
+  })
+
+  it("names what passed only at the second try", () => {
+    const json = JSON.stringify({
+      testResults: [{
+        assertionResults: [
+          { status: "passed", fullName: "flaky", failureMessages: ["expected 0 to be 1"] },
+          { status: "passed", fullName: "steady", failureMessages: [] },
+          { status: "failed", fullName: "broken", failureMessages: ["no", "no"] }
+        ]
+      }]
+    })
+    assert.deepStrictEqual(readFlaky(json), ["flaky"])
   })
 })
