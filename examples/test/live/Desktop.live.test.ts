@@ -201,6 +201,6 @@ describe.skipIf(!Sshd.available)("the desktop examples", () => {
 
       quit()
       yield* Effect.promise(() => quitted)
-      assert.strictEqual(yield* server.openConnections, 0)
+      yield* server.awaitOpenConnections(0)
     }), 60_000)
 })

@@ -46,6 +46,8 @@ export interface FakeServer {
   readonly connections: Effect.Effect<number>
   /** TCP connections that are open now. */
   readonly openConnections: Effect.Effect<number>
+  /** Waits until exactly so many TCP connections are open. */
+  readonly awaitOpenConnections: (count: number) => Effect.Effect<void>
   /** Answers differently from now on. */
   readonly setRoutes: (routes: Routes) => Effect.Effect<void>
   /** Stops listening and cuts all connections; the scope's end does the same. */
@@ -113,21 +115,27 @@ const respond = (answer: Answer, response: Http.ServerResponse): void => {
   pump()
 }
 
+/** What both kinds of server have. */
+type Listening = Pick<FakeServer, "port" | "connections" | "openConnections" | "awaitOpenConnections" | "stop">
+
 /** Listens on 127.0.0.1 (a free port, unless given) until the scope ends; then every connection is cut. */
-const listen = (
-  server: Net.Server,
-  port: number
-): Effect.Effect<
-  { readonly port: number; readonly sockets: Set<Net.Socket>; readonly stop: Effect.Effect<void> },
-  LabError,
-  Scope.Scope
-> =>
+const listen = (server: Net.Server, port: number): Effect.Effect<Listening, LabError, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.callback((resume) => {
+      let connections = 0
       const sockets = new Set<Net.Socket>()
+      const watchers = new Set<() => void>()
+      const changed = () => {
+        for (const watcher of watchers) watcher()
+      }
       server.on("connection", (socket: Net.Socket) => {
+        connections += 1
         sockets.add(socket)
-        socket.on("error", () => {}).on("close", () => sockets.delete(socket))
+        socket.on("error", () => {}).on("close", () => {
+          sockets.delete(socket)
+          changed()
+        })
+        changed()
       })
       const stop = Effect.callback<void>((done) => {
         for (const socket of sockets) socket.destroy()
@@ -137,9 +145,23 @@ const listen = (
       server.once("error", (cause) => resume(Effect.fail(new LabError({ message: `cannot listen on ${port}`, cause }))))
       server.listen({ host: "127.0.0.1", port }, () => {
         const address = server.address()
-        resume(
-          Effect.succeed({ port: address === null || typeof address === "string" ? 0 : address.port, sockets, stop })
-        )
+        resume(Effect.succeed({
+          port: address === null || typeof address === "string" ? 0 : address.port,
+          connections: Effect.sync(() => connections),
+          openConnections: Effect.sync(() => sockets.size),
+          awaitOpenConnections: (count) =>
+            Effect.callback((done) => {
+              const look = () => {
+                if (sockets.size !== count) return
+                watchers.delete(look)
+                done(Effect.void)
+              }
+              watchers.add(look)
+              look()
+              return Effect.sync(() => watchers.delete(look))
+            }),
+          stop
+        }))
       })
     }),
     ({ stop }) => stop
@@ -154,7 +176,6 @@ export const http: (
     const seen: Array<SeenRequest> = []
     const watchers = new Set<() => void>()
     let current = routes
-    let connections = 0
     const server = Http.createServer((request, response) => {
       const summary: SeenRequest = { method: request.method ?? "", url: request.url ?? "", headers: request.headers }
       seen.push(summary)
@@ -162,13 +183,10 @@ export const http: (
       for (const watcher of watchers) watcher()
       respond(answerOf(current, summary), response)
     })
-    server.on("connection", () => {
-      connections += 1
-    })
-    const { port, sockets, stop } = yield* listen(server, options.port ?? 0)
+    const listening = yield* listen(server, options.port ?? 0)
     const fake: FakeServer = {
-      port,
-      url: `http://127.0.0.1:${port}`,
+      ...listening,
+      url: `http://127.0.0.1:${listening.port}`,
       requests: Effect.sync(() => [...seen]),
       awaitRequest: (count) =>
         Effect.callback((resume) => {
@@ -182,33 +200,26 @@ export const http: (
           look()
           return Effect.sync(() => watchers.delete(look))
         }),
-      connections: Effect.sync(() => connections),
-      openConnections: Effect.sync(() => sockets.size),
       setRoutes: (next) =>
         Effect.sync(() => {
           current = next
-        }),
-      stop
+        })
     }
     return fake
   }
 )
 
-/** A loopback TCP server that does with each connection what `speak` says. Ends with the scope. */
+/**
+ * A loopback TCP server that does with each connection what `speak` says. What `speak` does not read is thrown away:
+ * the end of a connection comes after its last byte, so one that is not read would never be seen to close. Ends with
+ * the scope.
+ */
 export const tcp = Effect.fn("FakeServer.tcp")(
   function*(speak: (socket: Net.Socket) => void, options: { readonly port?: number } = {}) {
-    const server = Net.createServer()
-    let connections = 0
-    server.on("connection", (socket) => {
-      connections += 1
+    const server = Net.createServer((socket) => {
       speak(socket)
+      if (socket.readableFlowing === null) socket.resume()
     })
-    const { port, sockets, stop } = yield* listen(server, options.port ?? 0)
-    return {
-      port,
-      connections: Effect.sync(() => connections),
-      openConnections: Effect.sync(() => sockets.size),
-      stop
-    }
+    return yield* listen(server, options.port ?? 0)
   }
 )

@@ -118,14 +118,12 @@ describe.skipIf(!Sshd.available)("an ssh that is ended", () => {
       const workstation = yield* Workstation.make({ timing: { killAfter } })
       const box = yield* workstation.profile({ host: "box", sshConfig: client.configFile })
       yield* box.connect
-      yield* Effect.repeat(workstation.sshProcesses, {
-        schedule: Schedule.spaced("5 millis"),
-        until: (found) => found.length >= 2
-      })
+      yield* silent.awaitOpenConnections(1)
+      assert.isAtLeast((yield* workstation.sshProcesses).length, 2)
       const [took] = yield* Effect.timed(box.disconnect)
       assert.deepStrictEqual(yield* workstation.sshProcesses, [])
       assert.isBelow(Duration.toMillis(took), 700 + slack)
-      assert.strictEqual(yield* silent.openConnections, 0)
+      yield* silent.awaitOpenConnections(0)
     }))
 })
 
