@@ -360,9 +360,10 @@ export class OpenSsh extends Context.Service<OpenSsh, {
           if (Option.isNone(known)) return yield* Scope.close(scope, exit)
           const pgid = yield* known.value
           yield* end(pgid, Scope.close(scope, exit))
-          // Nobody has to wait for that: reaper and sweep know another process with this number when they see one.
+          // Nobody but the layer's end has to wait for that: reaper and sweep know another process with this number when
+          // they see one.
           yield* Effect.all([reaper.unregister(pgid), directory.forget(pgid)], { concurrency: 2, discard: true }).pipe(
-            Effect.forkIn(lifetime)
+            Effect.forkIn(lifetime, { uninterruptible: true })
           )
         }))
         const { handle, input } = yield* Scope.provide(start(args, script), scope)

@@ -128,12 +128,20 @@ export class RuntimeDirectory extends Context.Service<RuntimeDirectory, {
 
       const groupFileOf = (pid: number) => `group-${pid}.json`
 
+      /**
+       * Who is interrupted waits for the change it has begun: a change that goes on beside the removal of the directory
+       * may keep that from happening (Bun's removal then leaves the directory, and calls that a success).
+       */
+      const writeFile = (file: string, content: string) =>
+        Effect.uninterruptible(fs.writeFileString(file, content, { mode: 0o600 }))
+      const removeFile = (file: string) => Effect.uninterruptible(fs.remove(file, { force: true }))
+
       /** Says whose the directory is, and what this process has running. */
       const sign = Effect.fnUntraced(function*(directory: string) {
         const put = (name: string, identity: ProcessIdentity) =>
           Effect.flatMap(
             Effect.orDie(encodeIdentity(identity)),
-            (text) => fs.writeFileString(join(directory, name), text, { mode: 0o600 })
+            (text) => writeFile(join(directory, name), text)
           )
         yield* put(ownerFile, host.self)
         yield* Effect.forEach(
@@ -198,9 +206,7 @@ export class RuntimeDirectory extends Context.Service<RuntimeDirectory, {
       const inside = (name: string) => Effect.map(path, (directory) => join(directory, name))
       const write = Effect.fn("RuntimeDirectory.write")(function*(name: string, content: string) {
         const file = yield* inside(name)
-        yield* fs.writeFileString(file, content, { mode: 0o600 }).pipe(
-          Effect.mapError((cause) => unusable(file, cause))
-        )
+        yield* Effect.mapError(writeFile(file, content), (cause) => unusable(file, cause))
       })
 
       const endGroup = Effect.fnUntraced(function*(file: string) {
@@ -267,7 +273,10 @@ export class RuntimeDirectory extends Context.Service<RuntimeDirectory, {
         has: (name) => Effect.flatMap(inside(name), (file) => Effect.isSuccess(host.inspect(file))),
         link: Effect.fn("RuntimeDirectory.link")(function*(name: string, target: string) {
           const file = yield* inside(name)
-          yield* fs.symlink(target, file).pipe(Effect.mapError((cause) => unusable(file, cause)))
+          yield* Effect.mapError(
+            Effect.uninterruptible(fs.symlink(target, file)),
+            (cause) => unusable(file, cause)
+          )
         }),
         record: Effect.fn("RuntimeDirectory.record")(function*(leader: ProcessIdentity) {
           yield* Ref.update(records, HashMap.set(leader.pid, leader))
@@ -278,7 +287,7 @@ export class RuntimeDirectory extends Context.Service<RuntimeDirectory, {
           // Nobody makes a directory in order to remove a file from it.
           const directory = yield* SynchronizedRef.get(current)
           if (Option.isNone(directory)) return
-          yield* Effect.ignore(fs.remove(join(directory.value, groupFileOf(pid)), { force: true }))
+          yield* Effect.ignore(removeFile(join(directory.value, groupFileOf(pid))))
         }),
         sweep: Effect.forEach([...new Set(candidates)], (base) => Effect.ignore(sweepBase(base)), { discard: true })
           .pipe(Effect.withSpan("RuntimeDirectory.sweep"))

@@ -1,7 +1,18 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, it } from "@effect/vitest"
 import * as TempDirectory from "@opencode-ai/ssh-lab/TempDirectory"
-import { Duration, Effect, Layer, Option, PlatformError, Ref } from "effect"
+import {
+  Deferred,
+  Duration,
+  Effect,
+  Fiber,
+  FileSystem,
+  Layer,
+  Option,
+  Path as PlatformPath,
+  PlatformError,
+  Ref
+} from "effect"
 import { TestClock } from "effect/testing"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
@@ -22,11 +33,12 @@ const fromFs = <A>(method: string, use: () => A) =>
 const machine = Effect.fnUntraced(function*(
   base: string,
   live: Record<number, string> = {},
-  looks: { readonly uid?: number; readonly mode?: number } = {}
+  looks: { readonly uid?: number; readonly mode?: number } = {},
+  platform: Layer.Layer<FileSystem.FileSystem | PlatformPath.Path> = NodeServices.layer
 ) {
   const signals = yield* Ref.make<ReadonlyArray<string>>([])
   const layer = RuntimeDirectory.layer.pipe(
-    Layer.provide(NodeServices.layer),
+    Layer.provide(platform),
     Layer.provide(LocalHost.layerMock({
       temporaryDirectory: base,
       environment: { XDG_RUNTIME_DIR: base },
@@ -75,6 +87,36 @@ it.effect("is made at the first use, is ours alone, and goes with its layer", ()
       return path
     }).pipe(Effect.provide(layer))
     assert.isFalse(Fs.existsSync(path))
+  }))
+
+it.effect("is removed after the writing that was interrupted, not beside it", () =>
+  Effect.gen(function*() {
+    const base = yield* TempDirectory.make()
+    const begun = yield* Deferred.make<void>()
+    const mayEnd = yield* Deferred.make<void>()
+    const slow = Layer.effect(
+      FileSystem.FileSystem,
+      Effect.map(FileSystem.FileSystem, (fs): FileSystem.FileSystem => ({
+        ...fs,
+        writeFileString: (path, content, options) =>
+          Path.basename(path) === "owner.json" ? fs.writeFileString(path, content, options) : Effect.gen(function*() {
+            yield* Deferred.succeed(begun, undefined)
+            yield* Deferred.await(mayEnd)
+            yield* fs.writeFileString(path, content, options)
+          })
+      }))
+    ).pipe(Layer.provideMerge(NodeServices.layer))
+    const { layer } = yield* machine(base, {}, {}, slow)
+    yield* Effect.gen(function*() {
+      const directory = yield* RuntimeDirectory
+      const writing = yield* Effect.forkChild(directory.write("config", "text"))
+      yield* Deferred.await(begun)
+      const interrupting = yield* Effect.forkChild(Fiber.interrupt(writing), { startImmediately: true })
+      yield* Deferred.succeed(mayEnd, undefined)
+      yield* Fiber.join(interrupting)
+      assert.strictEqual(Fs.readFileSync(Path.join(yield* directory.path, "config"), "utf8"), "text")
+    }).pipe(Effect.provide(layer))
+    assert.deepStrictEqual(Fs.readdirSync(base), [])
   }))
 
 it.effect("is made only where nobody else could put another one in its place", () =>
