@@ -1,11 +1,11 @@
 /** Which profiles were connected when the application ended, so that the next start connects them again. */
+import * as AtomicFile from "@opencode-ai/ssh-tunnel/AtomicFile"
 import { Connections, type States } from "@opencode-ai/ssh-tunnel/Connections"
 import { DataDirectory } from "@opencode-ai/ssh-tunnel/DataDirectory"
 import type { LocalHost } from "@opencode-ai/ssh-tunnel/LocalHost"
 import { ProfileId } from "@opencode-ai/ssh-tunnel/Profile"
 import { ProfileRepo } from "@opencode-ai/ssh-tunnel/ProfileRepo"
 import { Context, Effect, Equal, FileSystem, HashMap, HashSet, Layer, Option, Path, Ref, Schema, Stream } from "effect"
-import * as AtomicFile from "./internal/atomicFile.ts"
 import * as Latest from "./internal/latest.ts"
 import { Unheard } from "./Unheard.ts"
 
@@ -13,7 +13,7 @@ import { Unheard } from "./Unheard.ts"
 export const lastConnectedFileName = "ssh-connected.json"
 
 const Content = Schema.fromJsonString(
-  Schema.Struct({ version: Schema.Literal(1), connected: Schema.Array(ProfileId).check(Schema.isMaxLength(1000)) })
+  Schema.Struct({ version: Schema.Literal(1), connected: Schema.Array(ProfileId) })
 )
 const decode = Schema.decodeUnknownOption(Content)
 const encode = Schema.encodeSync(Content)
@@ -53,7 +53,7 @@ export class LastConnected extends Context.Service<LastConnected, {
       const fs = yield* FileSystem.FileSystem
       const path = yield* Path.Path
       const directory = yield* DataDirectory
-      const write = yield* AtomicFile.make
+      const { write } = yield* AtomicFile.make
       const file = path.join(directory.path, lastConnectedFileName)
       return LastConnected.of({
         recall: Effect.orElseSucceed(fs.readFileString(file), () => "").pipe(

@@ -1,11 +1,11 @@
 /** Passwords of servers in the operating system's safe storage (Electron's `safeStorage`), one encrypted file each. */
+import * as AtomicFile from "@opencode-ai/ssh-tunnel/AtomicFile"
 import { Credentials } from "@opencode-ai/ssh-tunnel/Credentials"
 import { CredentialStore } from "@opencode-ai/ssh-tunnel/CredentialStore"
 import { DataDirectory } from "@opencode-ai/ssh-tunnel/DataDirectory"
 import type { LocalHost } from "@opencode-ai/ssh-tunnel/LocalHost"
 import { ProfileId } from "@opencode-ai/ssh-tunnel/Profile"
 import { Effect, FileSystem, HashMap, Layer, Option, Path, Redacted, Ref, Schema, Semaphore } from "effect"
-import * as AtomicFile from "./internal/atomicFile.ts"
 
 /** The part of Electron's `safeStorage` that is used. Its methods may throw. */
 export interface SafeStorage {
@@ -46,7 +46,7 @@ export const layer = (
       const fs = yield* FileSystem.FileSystem
       const path = yield* Path.Path
       const directory = yield* DataDirectory
-      const write = yield* AtomicFile.make
+      const { write } = yield* AtomicFile.make
       const known = yield* Ref.make(HashMap.empty<ProfileId, Option.Option<Credentials>>())
       // One at a time: what was read or written for an earlier call must not outlive a later `remove`.
       const turn = yield* Semaphore.make(1)

@@ -7,7 +7,7 @@ import { DataDirectory } from "@opencode-ai/ssh-tunnel/DataDirectory"
 import { MemoryTunnels } from "@opencode-ai/ssh-tunnel/MemoryTunnels"
 import { layerPlatform } from "@opencode-ai/ssh-tunnel/node"
 import { ConnectionLost, TransportError } from "@opencode-ai/ssh-tunnel/TransportError"
-import { Context, Effect, Exit, HashMap, HashSet, Layer, Scope, Stream, SubscriptionRef } from "effect"
+import { Context, Effect, Equal, Exit, HashMap, HashSet, Layer, Scope, Stream, SubscriptionRef } from "effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { after, LastConnected, lastConnectedFileName, layerRestore } from "../src/LastConnected.ts"
@@ -177,5 +177,8 @@ describe("the file", () => {
         Fs.writeFileSync(file, other)
         assert.deepStrictEqual([...yield* recalled], [], other)
       }
+      const many = HashSet.fromIterable(Array.from({ length: 2_000 }, (_, index) => id(`profile-${index}`)))
+      yield* LastConnected.use(({ remember }) => remember(many)).pipe(Effect.provide(inDirectory(directory)))
+      assert.isTrue(Equal.equals(yield* recalled, many), "there is no number of profiles that is too large")
     }).pipe(Effect.scoped))
 })

@@ -1,4 +1,5 @@
 /** SSH connections to OpenCode servers. See each module; the platform comes from `@opencode-ai/ssh-tunnel/node`. */
+export * as AtomicFile from "./AtomicFile.ts"
 export * from "./Bootstrap.ts"
 export * from "./BootstrapError.ts"
 export * from "./CompatibilityError.ts"

@@ -19,8 +19,8 @@ import {
   Semaphore,
   Stream
 } from "effect"
+import * as AtomicFile from "../AtomicFile.ts"
 import { LocalHost } from "../LocalHost.ts"
-import * as AtomicWrite from "./atomicWrite.ts"
 import * as FileLock from "./fileLock.ts"
 import { isNotFound, problemOf } from "./platformProblem.ts"
 
@@ -64,7 +64,7 @@ export const make = Effect.fnUntraced(function*(file: string) {
   const path = yield* Path.Path
   const host = yield* LocalHost
   const { withLock } = yield* FileLock.make
-  const atomic = yield* AtomicWrite.make
+  const atomic = yield* AtomicFile.make
   const oneFiber = yield* Semaphore.make(1)
   const written = yield* PubSub.sliding<void>(1)
 
@@ -128,7 +128,7 @@ export const make = Effect.fnUntraced(function*(file: string) {
     const prefix = `${path.basename(file)}.corrupt-`
     // Another reader may be making its copy now: what is not finished has no name yet that could be told to anybody.
     const copies = (yield* fs.readDirectory(directory)).filter((name) =>
-      name.startsWith(prefix) && !AtomicWrite.isTemporary(name)
+      name.startsWith(prefix) && !AtomicFile.isTemporary(name)
     )
     for (const name of copies) {
       const copy = path.join(directory, name)

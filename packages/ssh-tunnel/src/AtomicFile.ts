@@ -5,7 +5,7 @@
  */
 import { Effect, FileSystem, Path } from "effect"
 import * as Hex from "effect/encoding/Hex"
-import { LocalHost } from "../LocalHost.ts"
+import { LocalHost } from "./LocalHost.ts"
 
 const mark = ".tmp-"
 
@@ -25,10 +25,11 @@ export const make = Effect.gen(function*() {
     )
 
   /**
-   * Writes `bytes` to `file`, readable by the user alone. On failure the old
-   * content is unchanged and nothing is left beside it.
+   * Writes `bytes` to `file`, readable by the user alone; makes its directory.
+   * On failure the old content is unchanged and nothing is left beside it.
    */
   const write = Effect.fnUntraced(function*(file: string, bytes: Uint8Array) {
+    yield* fs.makeDirectory(path.dirname(file), { recursive: true, mode: 0o700 })
     const temporary = `${file}${mark}${Hex.encode(yield* host.randomBytes(8))}`
     yield* Effect.scoped(Effect.gen(function*() {
       const opened = yield* fs.open(temporary, { flag: "wx", mode: 0o600 })

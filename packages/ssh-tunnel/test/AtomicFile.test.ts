@@ -1,8 +1,8 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, it } from "@effect/vitest"
 import { Effect, FileSystem, Layer, PlatformError, Ref } from "effect"
-import * as AtomicWrite from "../../src/internal/atomicWrite.ts"
-import { LocalHost } from "../../src/LocalHost.ts"
+import * as AtomicFile from "../src/AtomicFile.ts"
+import { LocalHost } from "../src/LocalHost.ts"
 
 /** What a file system does, in order: the disk itself has it only after a sync. */
 type Step =
@@ -40,6 +40,7 @@ const recording = Effect.gen(function*() {
   const add = (step: Step) => Ref.update(steps, (all) => [...all, step])
   const fs: FileSystem.FileSystem = {
     ...yield* FileSystem.FileSystem,
+    makeDirectory: () => Effect.void,
     open: (path) =>
       Effect.succeed(
         // Nothing else of it is used.
@@ -57,7 +58,7 @@ const recording = Effect.gen(function*() {
 it.effect("a power cut at any moment leaves the old content or the new; once it is acknowledged, the new", () =>
   Effect.gen(function*() {
     const { fs, steps } = yield* recording
-    const { write } = yield* AtomicWrite.make.pipe(
+    const { write } = yield* AtomicFile.make.pipe(
       Effect.provide(Layer.merge(
         Layer.succeed(FileSystem.FileSystem, fs),
         LocalHost.layerMock({ randomBytes: (length) => Effect.succeed(new Uint8Array(length)) })
