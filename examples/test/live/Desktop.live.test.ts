@@ -1,17 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { MessagePortMain } from "@opencode-ai/desktop-bridge/node"
 import * as FakeServer from "@opencode-ai/ssh-lab/FakeServer"
-import * as Mark from "@opencode-ai/ssh-lab/Mark"
+import * as Home from "@opencode-ai/ssh-lab/Home"
 import * as SshClient from "@opencode-ai/ssh-lab/SshClient"
 import * as Sshd from "@opencode-ai/ssh-lab/Sshd"
-import * as TempDirectory from "@opencode-ai/ssh-lab/TempDirectory"
 import { TransportError } from "@opencode-ai/ssh-tunnel"
-import { LocalHost } from "@opencode-ai/ssh-tunnel/LocalHost"
-import { layerPlatform } from "@opencode-ai/ssh-tunnel/node"
-import { Effect, Layer } from "effect"
+import { layerPlatformWith } from "@opencode-ai/ssh-tunnel/node"
+import { Effect } from "effect"
 import { EventEmitter } from "node:events"
-import * as Fs from "node:fs"
-import * as Path from "node:path"
 import { MessageChannel, type MessagePort } from "node:worker_threads"
 import { type Electron, start } from "../../desktop-main.ts"
 import { serversOf, sshPlatform } from "../../desktop-opencode.ts"
@@ -114,25 +110,12 @@ const makeElectron = () => {
   return { electron, page, request, quit, quitted: quitted.promise }
 }
 
-/** A user's machine whose ssh config knows `box`, and the platform that looks there. */
-const machine = Effect.fnUntraced(function*(client: SshClient.SshClient) {
-  const directory = yield* TempDirectory.make()
-  const home = Path.join(directory, "home")
-  const run = Path.join(directory, "run")
-  Fs.mkdirSync(Path.join(home, ".ssh"), { recursive: true, mode: 0o700 })
-  Fs.mkdirSync(run, { mode: 0o700 })
-  Fs.writeFileSync(Path.join(home, ".ssh", "config"), `Include ${client.configFile}\n`, { mode: 0o600 })
-  const environment = Mark.environment({
-    SSH_AUTH_SOCK: undefined,
-    XDG_RUNTIME_DIR: run,
-    OPENCODE_SSH_BINARY: undefined
-  })
-  const here = Effect.map(LocalHost, (real) => ({ ...real, home, environment }))
-  return {
-    dataDirectory: Path.join(directory, "data"),
-    platform: Layer.merge(layerPlatform, Layer.effect(LocalHost, here).pipe(Layer.provide(layerPlatform)))
-  }
-})
+/** What differs on a user's machine whose ssh config knows `box`. */
+const machine = (client: SshClient.SshClient) =>
+  Effect.map(Home.make(client), ({ dataDirectory, environment, home }) => ({
+    dataDirectory,
+    platform: layerPlatformWith({ home, environment })
+  }))
 
 describe.skipIf(!Sshd.available)("the desktop examples", () => {
   it.live("main process, preload script and page work together as they are written down", () =>

@@ -1,8 +1,7 @@
 import { assert, it } from "@effect/vitest"
 import * as TempDirectory from "@opencode-ai/ssh-lab/TempDirectory"
 import { Context, Deferred, Effect, Exit, Layer, Scope } from "effect"
-import { LocalHost } from "../src/LocalHost.ts"
-import { layerPlatform } from "../src/node/index.ts"
+import { layerPlatformWith } from "../src/node/index.ts"
 import { OpenSsh } from "../src/OpenSsh.ts"
 import { Reaper } from "../src/Reaper.ts"
 import { RuntimeDirectory } from "../src/RuntimeDirectory.ts"
@@ -23,14 +22,10 @@ it.live("a connection's end does not wait until it is forgotten, but the end of 
       })
     ).pipe(Layer.provide(RuntimeDirectory.layerMock(path)))
     // A program that, like an ssh with a connection, does not end by itself.
-    const host = Layer.effect(
-      LocalHost,
-      Effect.map(LocalHost, (host) => ({ ...host, environment: { ...host.environment, OPENCODE_SSH_BINARY: "sleep" } }))
-    )
+    const platform = layerPlatformWith({ environment: { ...process.env, OPENCODE_SSH_BINARY: "sleep" } })
     const lifetime = yield* Scope.make()
     const services = yield* OpenSsh.layerNoDeps.pipe(
-      Layer.provide([directory, Reaper.layerNoop, host]),
-      Layer.provide(layerPlatform),
+      Layer.provide([directory, Reaper.layerNoop, platform]),
       Layer.buildWithScope(lifetime)
     )
 

@@ -1,6 +1,8 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, it } from "@effect/vitest"
 import * as TempDirectory from "@opencode-ai/ssh-lab/TempDirectory"
+import type {
+  Path as PlatformPath} from "effect";
 import {
   Deferred,
   Duration,
@@ -9,7 +11,6 @@ import {
   FileSystem,
   Layer,
   Option,
-  Path as PlatformPath,
   PlatformError,
   Ref
 } from "effect"

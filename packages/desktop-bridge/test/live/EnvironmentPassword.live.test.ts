@@ -3,9 +3,8 @@ import * as FakeServer from "@opencode-ai/ssh-lab/FakeServer"
 import * as SshClient from "@opencode-ai/ssh-lab/SshClient"
 import * as Sshd from "@opencode-ai/ssh-lab/Sshd"
 import * as TempDirectory from "@opencode-ai/ssh-lab/TempDirectory"
-import { LocalHost } from "@opencode-ai/ssh-tunnel/LocalHost"
-import { layerPlatform } from "@opencode-ai/ssh-tunnel/node"
-import { Effect, Layer } from "effect"
+import { layerPlatformWith } from "@opencode-ai/ssh-tunnel/node"
+import { Effect } from "effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import * as MainRuntime from "../../src/node/MainRuntime.ts"
@@ -44,12 +43,7 @@ describe.skipIf(!Sshd.available)("the password of the environment", () => {
           origins: [],
           dataDirectory,
           environmentPassword,
-          platform: Layer.merge(
-            layerPlatform,
-            Layer.effect(LocalHost, Effect.map(LocalHost, (real) => ({ ...real, environment }))).pipe(
-              Layer.provide(layerPlatform)
-            )
-          )
+          platform: layerPlatformWith({ environment })
         })
       ),
       (runtime) => Effect.promise(() => runtime.dispose())

@@ -1,8 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as TempDirectory from "@opencode-ai/ssh-lab/TempDirectory"
 import { ConfigurationError } from "@opencode-ai/ssh-tunnel/ConfigurationError"
-import { LocalHost } from "@opencode-ai/ssh-tunnel/LocalHost"
-import { layerPlatform } from "@opencode-ai/ssh-tunnel/node"
+import { layerPlatformWith } from "@opencode-ai/ssh-tunnel/node"
 import type { Profile } from "@opencode-ai/ssh-tunnel/Profile"
 import { Duration, Effect, Layer } from "effect"
 import * as Fs from "node:fs"
@@ -27,7 +26,6 @@ const start = Effect.fnUntraced(
       PATH: process.env["PATH"]
     }
     const home = place("home")
-    const here = Effect.map(LocalHost, (real) => ({ ...real, home, environment }))
     const dataDirectory = place("data")
     const logged: Array<string> = []
     const runtime = yield* Effect.acquireRelease(
@@ -37,11 +35,7 @@ const start = Effect.fnUntraced(
           origins: ["oc://renderer"],
           dataDirectory,
           log: ({ level, text }) => void logged.push(`${level} ${text}`),
-          platform: Layer.mergeAll(
-            layerPlatform,
-            Layer.effect(LocalHost, here).pipe(Layer.provide(layerPlatform)),
-            more
-          ),
+          platform: Layer.merge(layerPlatformWith({ home, environment }), more),
           ...options
         })
       ),

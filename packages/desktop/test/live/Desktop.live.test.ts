@@ -1,10 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Home from "@opencode-ai/ssh-lab/Home"
 import * as Opencode from "@opencode-ai/ssh-lab/Opencode"
 import * as Port from "@opencode-ai/ssh-lab/Port"
 import * as Process from "@opencode-ai/ssh-lab/Process"
 import * as SshClient from "@opencode-ai/ssh-lab/SshClient"
 import * as Sshd from "@opencode-ai/ssh-lab/Sshd"
 import * as TempDirectory from "@opencode-ai/ssh-lab/TempDirectory"
+import { layerPlatformWith } from "@opencode-ai/ssh-tunnel/node"
 import { Effect, Exit, Scope } from "effect"
 import * as Net from "node:net"
 import * as Path from "node:path"
@@ -12,7 +14,6 @@ import type { Page } from "playwright-core"
 import * as Desktop from "../../src/host/Desktop.ts"
 import * as WindowFiles from "../../src/host/WindowFiles.ts"
 import * as Chromium from "./support/Chromium.ts"
-import * as Machine from "./support/Machine.ts"
 
 const status = (page: Page, state: string) => page.locator(`.oc-status [data-state=${state}]`).waitFor()
 const button = (page: Page, name: string) => page.getByRole("button", { name, exact: true })
@@ -33,7 +34,8 @@ describe.skipIf(!Sshd.available || !Opencode.available || !Chromium.available)("
         const sshd = yield* Sshd.make()
         yield* Opencode.install(sshd.home)
         const client = yield* SshClient.make({ hosts: { box: sshd } })
-        const { runtime } = yield* Machine.make(client)
+        const { dataDirectory, environment, home } = yield* Home.make(client)
+        const runtime = { dataDirectory, platform: layerPlatformWith({ home, environment }) }
         const remotePort = yield* Port.free
         const directory = yield* TempDirectory.make()
         const [browser] = yield* Effect.all([Chromium.launch, WindowFiles.build(directory)], { concurrency: 2 })

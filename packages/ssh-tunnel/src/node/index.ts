@@ -19,7 +19,7 @@
  * ```
  */
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Layer } from "effect"
+import { Effect, Layer } from "effect"
 import { Bootstrap } from "../Bootstrap.ts"
 import { Connections } from "../Connections.ts"
 import { CredentialStore } from "../CredentialStore.ts"
@@ -28,6 +28,7 @@ import { Discovery } from "../Discovery.ts"
 import { Doctor } from "../Doctor.ts"
 import { Door } from "../Door.ts"
 import { FlightRecorder } from "../FlightRecorder.ts"
+import { LocalHost as LocalHostService } from "../LocalHost.ts"
 import { LocalPorts } from "../LocalPorts.ts"
 import { OpenSsh } from "../OpenSsh.ts"
 import { ProfileRepo } from "../ProfileRepo.ts"
@@ -40,6 +41,15 @@ import * as LoopbackHttp from "./LoopbackHttp.ts"
 
 /** What the services ask of the platform: files, processes, this machine, and HTTP on loopback. */
 export const layerPlatform = Layer.mergeAll(NodeServices.layer, LocalHost.layer, LoopbackHttp.layer)
+
+/** The same platform on a machine of which something is otherwise: its environment or its home, say. */
+export const layerPlatformWith = (changes: Partial<LocalHostService["Service"]>): typeof layerPlatform =>
+  Layer.merge(
+    layerPlatform,
+    Layer.effect(LocalHostService, Effect.map(LocalHostService, (host) => ({ ...host, ...changes }))).pipe(
+      Layer.provide(LocalHost.layer)
+    )
+  )
 
 /** `ssh` itself: one runtime directory and one reaper for all that is built from this constant. */
 export const layerOpenSsh = OpenSsh.layerNoDeps.pipe(

@@ -13,9 +13,9 @@ import { Connections } from "../../src/Connections.ts"
 import { CredentialStore } from "../../src/CredentialStore.ts"
 import { Discovery } from "../../src/Discovery.ts"
 import { FlightRecorder } from "../../src/FlightRecorder.ts"
-import { LocalHost } from "../../src/LocalHost.ts"
+import type { LocalHost } from "../../src/LocalHost.ts"
 import { LocalPorts } from "../../src/LocalPorts.ts"
-import { layerPlatform } from "../../src/node/index.ts"
+import { layerPlatformWith } from "../../src/node/index.ts"
 import { OpenSsh } from "../../src/OpenSsh.ts"
 import { ProfileRepo } from "../../src/ProfileRepo.ts"
 import { Reaper } from "../../src/Reaper.ts"
@@ -46,8 +46,7 @@ export interface Product {
 
 /** The live layers, as the `node` subpath composes them, over a machine with another environment. */
 const layerWith = (environment: LocalHost["Service"]["environment"]) => {
-  const host = Effect.map(LocalHost, (real) => ({ ...real, environment }))
-  const platform = Layer.merge(layerPlatform, Layer.effect(LocalHost, host).pipe(Layer.provide(layerPlatform)))
+  const platform = layerPlatformWith({ environment })
   return Connections.layerNoDeps.pipe(
     Layer.provide(Discovery.layerNoDeps),
     Layer.provideMerge(Layer.merge(Tunnel.layerNoDeps, Bootstrap.layerNoDeps)),

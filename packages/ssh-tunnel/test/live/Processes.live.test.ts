@@ -10,7 +10,7 @@ import { Duration, Effect, Layer, Option, Schedule } from "effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { LocalHost } from "../../src/LocalHost.ts"
-import { layerPlatform } from "../../src/node/index.ts"
+import { layerPlatform, layerPlatformWith } from "../../src/node/index.ts"
 import { RuntimeDirectory } from "../../src/RuntimeDirectory.ts"
 import * as HostProcess from "./support/HostProcess.ts"
 import * as Workstation from "./support/Workstation.ts"
@@ -209,17 +209,7 @@ describe.skipIf(!Sshd.available)("what a crash has left", () => {
   const sweep = (base: string) =>
     Effect.flatMap(RuntimeDirectory, ({ sweep }) => sweep).pipe(
       Effect.provide(RuntimeDirectory.layer.pipe(
-        Layer.provide(
-          Layer.effect(
-            LocalHost,
-            Effect.map(LocalHost, (host) => ({
-              ...host,
-              environment: { XDG_RUNTIME_DIR: base },
-              temporaryDirectory: base
-            }))
-          )
-        ),
-        Layer.provide(layerPlatform)
+        Layer.provide(layerPlatformWith({ environment: { XDG_RUNTIME_DIR: base }, temporaryDirectory: base }))
       ))
     )
 

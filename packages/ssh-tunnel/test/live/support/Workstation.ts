@@ -12,9 +12,8 @@ import { type Connected, ConnectionState } from "../../../src/ConnectionState.ts
 import { CredentialStore } from "../../../src/CredentialStore.ts"
 import { Discovery } from "../../../src/Discovery.ts"
 import { Door } from "../../../src/Door.ts"
-import { LocalHost } from "../../../src/LocalHost.ts"
 import { LocalPorts } from "../../../src/LocalPorts.ts"
-import { layer as everything, layerPlatform } from "../../../src/node/index.ts"
+import { layer as everything, layerPlatformWith } from "../../../src/node/index.ts"
 import { OpenSsh } from "../../../src/OpenSsh.ts"
 import { noBootstrap, Profile, ProfileId } from "../../../src/Profile.ts"
 import { ProfileRepo } from "../../../src/ProfileRepo.ts"
@@ -72,10 +71,7 @@ export interface Workstation {
 
 /** The live layers over a machine with another home; else they are those that an application gets. */
 const layerAt = (home: string) => {
-  const platform = Layer.merge(
-    layerPlatform,
-    Layer.effect(LocalHost, Effect.map(LocalHost, (host) => ({ ...host, home }))).pipe(Layer.provide(layerPlatform))
-  )
+  const platform = layerPlatformWith({ home })
   return Layer.merge(Connections.layerNoDeps, Door.layer).pipe(
     Layer.provide(Discovery.layerNoDeps),
     Layer.provideMerge(Layer.merge(Tunnel.layerNoDeps, Bootstrap.layerNoDeps)),
