@@ -4,7 +4,7 @@ import { defineConfig } from "vitest/config"
 const isBun = process.versions["bun"] !== undefined
 const pool = isBun ? "threads" : "forks"
 
-const maxWorkers = Number(process.env["OPENCODE_SSH_TEST_WORKERS"] ?? 2)
+const maxWorkers = Number(process.env["OPENCODE_SSH_TEST_WORKERS"] ?? 3)
 
 /** The remote script's suites run it in real shells and start real processes; which runtime looks on does not matter. */
 const remoteScript = "packages/*/test/remote/**/*.test.ts"

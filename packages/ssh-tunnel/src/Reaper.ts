@@ -109,13 +109,19 @@ export class Reaper extends Context.Service<Reaper, {
         return next
       })
 
+      /** A new one for the groups that have lost theirs. On a very busy machine the first may not answer in time. */
+      const takeOver = Effect.flatMap(
+        Ref.get(groups),
+        ({ size }) => size > 0 ? Effect.ignore(Effect.retry(running, { times: 1 })) : Effect.void
+      )
+
       /** A reaper that died is missed at once by the groups that it had. */
       const revive = Effect.fnUntraced(function*(answers: Shell["answers"]) {
         const current = yield* Ref.get(shell)
         if (Option.isNone(current) || current.value.answers !== answers) return
         // Its exit may not be known yet.
         yield* Ref.set(shell, Option.none())
-        if ((yield* Ref.get(groups)).size > 0) yield* Effect.ignore(running)
+        yield* takeOver
       }, turn.withPermits(1))
 
       const spawn = Effect.fnUntraced(function*(directory: string) {
@@ -175,9 +181,7 @@ export class Reaper extends Context.Service<Reaper, {
             const current = yield* Ref.get(shell)
             if (Option.isNone(current)) return
             yield* orRetire(current.value, ask(current.value, "-", pgid, timing.killAfter)).pipe(
-              Effect.catch(() =>
-                Effect.flatMap(Ref.get(groups), ({ size }) => size > 0 ? Effect.ignore(running) : Effect.void)
-              )
+              Effect.catch(() => takeOver)
             )
           },
           turn.withPermits(1)

@@ -1,19 +1,8 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, it } from "@effect/vitest"
 import * as TempDirectory from "@opencode-ai/ssh-lab/TempDirectory"
-import type {
-  Path as PlatformPath} from "effect";
-import {
-  Deferred,
-  Duration,
-  Effect,
-  Fiber,
-  FileSystem,
-  Layer,
-  Option,
-  PlatformError,
-  Ref
-} from "effect"
+import type { Path as PlatformPath } from "effect"
+import { Deferred, Duration, Effect, Fiber, FileSystem, Layer, Option, PlatformError, Ref } from "effect"
 import { TestClock } from "effect/testing"
 import * as Fs from "node:fs"
 import * as Path from "node:path"

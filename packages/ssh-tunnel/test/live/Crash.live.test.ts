@@ -49,7 +49,9 @@ describe.skipIf(!Sshd.available)("a host process that is killed", () => {
     const { fields } = yield* machine
     const place = yield* HostProcess.makePlace
     const profiles = ["first", "second"].map((name) => ({ ...fields, id: name as never }))
-    const host = yield* HostProcess.start(place, profiles.slice(0, 1), {}, { timing: { control: 500, killAfter: 500 } })
+    const host = yield* HostProcess.start(place, profiles.slice(0, 1), {}, {
+      timing: { control: 2_000, killAfter: 500 }
+    })
     yield* host.awaitState("Connected", "first")
     const reaper = yield* host.reaper
     if (reaper === undefined) return assert.fail("there is no reaper")
