@@ -15,24 +15,20 @@ import {
   Stream
 } from "effect"
 import * as Base64Url from "effect/encoding/Base64Url"
-import * as Hex from "effect/encoding/Hex"
 import { BootstrapError, InvalidOutput, NotOurs, StartTimedOut } from "./BootstrapError.ts"
 import type { CompatibilityError } from "./CompatibilityError.ts"
 import { ConfigurationError } from "./ConfigurationError.ts"
 import { BootstrappingStep } from "./ConnectionState.ts"
 import { defaultUsername } from "./Credentials.ts"
 import { Recording } from "./FlightRecorder.ts"
-import { lastWords } from "./internal/lastWords.ts"
 import * as RemoteAnswer from "./internal/remoteAnswer.ts"
-import * as RemoteProtocol from "./internal/remoteProtocol.ts"
-import { assemble, type Assignments } from "./internal/remoteScript.ts"
+import * as RemoteRun from "./internal/remoteRun.ts"
 import { versionIntervals } from "./internal/versionIntervals.ts"
 import { parseRange, type VersionRange } from "./internal/versionRange.ts"
 import { LocalHost } from "./LocalHost.ts"
 import type { Lifetime } from "./Profile.ts"
 import { RemoteServer } from "./RemoteServer.ts"
 import { Timing } from "./Schedules.ts"
-import type { TransportError } from "./TransportError.ts"
 import type { OpenTunnel } from "./Tunnel.ts"
 
 export { RemoteServer } from "./RemoteServer.ts"
@@ -52,9 +48,8 @@ export interface EnsureOptions {
   readonly onStep?: (step: BootstrappingStep) => Effect.Effect<void>
 }
 
-type Failure = BootstrapError | CompatibilityError | TransportError | ConfigurationError
-
-type Action = Omit<Assignments, "nonce" | "seconds" | "shellSeconds" | "killSeconds">
+type Failure = RemoteRun.Failure | CompatibilityError
+type Action = RemoteRun.Action
 
 const isStep = Schema.is(BootstrappingStep)
 const decodeAnswer = Schema.decodeUnknownOption(RemoteAnswer.Answer)
@@ -73,18 +68,6 @@ const refusal = (error: RemoteAnswer.Refusal, range?: VersionRange) =>
     RemoteAnswer.failureOf(error, range) ??
       new BootstrapError({ reason: new InvalidOutput({ output: `it answered ${error._tag}` }) })
   )
-
-/** Reads a stream as long as the scope lives and keeps its end. */
-const drain = Effect.fnUntraced(function*(stream: Stream.Stream<string>) {
-  const end = yield* Ref.make("")
-  yield* stream.pipe(
-    Stream.runForEach((piece) =>
-      Ref.update(end, (text) => RemoteProtocol.tail(text + piece, RemoteProtocol.maximumNoise))
-    ),
-    Effect.forkScoped
-  )
-  return end
-})
 
 /**
  * See the module.
@@ -156,20 +139,6 @@ export class Bootstrap extends Context.Service<Bootstrap, {
       const host = yield* LocalHost
       const timing = yield* Timing
 
-      const wholeSeconds = (duration: Duration.Duration) => Math.max(1, Math.floor(Duration.toSeconds(duration)))
-
-      const script = Effect.fnUntraced(function*(action: Action, limit: Duration.Duration) {
-        const nonce = Hex.encode(yield* host.randomBytes(16))
-        const text = assemble({
-          ...action,
-          nonce,
-          seconds: wholeSeconds(Duration.subtract(limit, timing.scriptMargin)),
-          shellSeconds: wholeSeconds(timing.loginShell),
-          killSeconds: wholeSeconds(timing.killAfter)
-        })
-        return { feed: RemoteProtocol.feed(nonce), text: Redacted.make(text, { label: "remote script" }) }
-      })
-
       /** Runs the script until its result is there. The command lives as long as the scope. */
       const ask = Effect.fnUntraced(function*(
         tunnel: OpenTunnel,
@@ -177,82 +146,33 @@ export class Bootstrap extends Context.Service<Bootstrap, {
         limit: Duration.Duration,
         onStep: (step: BootstrappingStep) => Effect.Effect<void>
       ) {
-        const { feed, text } = yield* script(action, limit)
-        const command = yield* tunnel.exec(text)
         const recording = yield* Recording
-        const result = yield* Deferred.make<unknown>()
-        const heard = yield* Ref.make(false)
-        const reading = yield* Ref.make(RemoteProtocol.initial)
-        const errors = yield* drain(command.stderr)
-
-        const take = Effect.fnUntraced(function*(event: RemoteProtocol.RemoteEvent) {
-          yield* Ref.set(heard, true)
-          switch (event._tag) {
-            case "Step":
-              if (isStep(event.step)) yield* onStep(event.step)
-              break
-            case "Found":
-              yield* Option.match(decodeFound(event.value), {
-                onNone: () => Effect.void,
-                onSome: ({ path, version }) =>
-                  Effect.andThen(
-                    recording.candidate({ path, version }),
-                    Effect.logDebug("remote opencode", { path, version })
-                  )
-              })
-              break
-            case "Result":
-              yield* Deferred.succeed(result, event.value)
-              break
-            case "Garbled":
-              // A result that cannot be read is none; the rest may come.
-              if (event.kind === "result") yield* Deferred.succeed(result, undefined)
-              break
-            case "Log":
-              break
+        const { heard, output, result } = yield* RemoteRun.start(tunnel, {
+          host,
+          timing,
+          action,
+          limit,
+          onEvent: (event) => {
+            if (event._tag === "Step") return isStep(event.step) ? onStep(event.step) : Effect.void
+            if (event._tag !== "Found") return Effect.void
+            return Option.match(decodeFound(event.value), {
+              onNone: () => Effect.void,
+              onSome: ({ path, version }) =>
+                Effect.andThen(
+                  recording.candidate({ path, version }),
+                  Effect.logDebug("remote opencode", { path, version })
+                )
+            })
           }
         })
-        const reader = yield* command.stdout.pipe(
-          Stream.runForEach((piece) =>
-            Effect.flatMap(
-              Ref.modify(reading, (state) => {
-                const [next, events] = feed(state, piece)
-                return [events, next]
-              }),
-              Effect.forEach(take, { discard: true })
-            )
-          ),
-          Effect.forkScoped
-        )
-        const output = Effect.zipWith(
-          Ref.get(reading),
-          Ref.get(errors),
-          ({ noise, partial }, errors) =>
-            RemoteProtocol.tail(
-              [noise + partial, errors].filter((text) => text !== "").join("\n"),
-              RemoteProtocol.maximumNoise
-            )
-        )
-
-        const ended = Effect.gen(function*() {
-          const exitCode = yield* command.exitCode
-          // What it said may still be on the way, for long on a busy machine; usually its end is there already.
-          yield* lastWords(reader, timing.control)
-          if (yield* Deferred.isDone(result)) return yield* Deferred.await(result)
-          return yield* fail(
-            RemoteAnswer.unanswered({ exitCode, heard: yield* Ref.get(heard), output: yield* output })
-          )
-        })
         // Without one word of the script, it was not run: the login shell is a program that reads it and does nothing, say.
-        const late = Effect.flatMap(Effect.all([output, Ref.get(heard)]), ([log, heard]) =>
+        const late = Effect.flatMap(Effect.all([output, heard]), ([log, heard]) =>
           fail(
             action.action === "ensure" && heard
               ? new StartTimedOut({ waited: Duration.toMillis(limit), log })
               : new InvalidOutput({ output: `nothing within ${Duration.format(limit)}\n${log}` })
           ))
-        const value = yield* Effect.raceFirst(Deferred.await(result), ended).pipe(
-          Effect.timeoutOrElse({ duration: limit, orElse: () => late })
-        )
+        const value = yield* Effect.timeoutOrElse(result, { duration: limit, orElse: () => late })
         const answer = decodeAnswer(value)
         if (Option.isSome(answer)) return answer.value
         return yield* fail(new InvalidOutput({ output: yield* output }))
@@ -320,38 +240,24 @@ export class Bootstrap extends Context.Service<Bootstrap, {
       /** The lines of the log, as they come; the command lives as long as the scope. */
       const logOf = Effect.fn("Bootstrap.log")(function*(tunnel: OpenTunnel, follow: boolean) {
         const limit = timing.remoteControl
-        const { feed, text } = yield* script({ action: "log", follow, lines: logLines }, limit)
-        const command = yield* tunnel.exec(text)
         const spoke = yield* Deferred.make<void>()
         const lines = yield* Queue.bounded<string, Failure | Cause.Done>(logBuffer)
-        const result = yield* Ref.make(Option.none<unknown>())
-        const errors = yield* drain(command.stderr)
-
-        const failureOf = Effect.fnUntraced(function*(): Effect.fn.Return<void, Failure> {
-          const value = yield* Ref.get(result)
-          if (Option.isNone(value)) {
-            const exitCode = yield* command.exitCode
-            const heard = yield* Deferred.isDone(spoke)
-            return yield* fail(RemoteAnswer.unanswered({ exitCode, heard, output: yield* Ref.get(errors) }))
-          }
-          const answer = decodeAnswer(value.value)
-          if (Option.isNone(answer)) return yield* fail(new InvalidOutput({ output: yield* Ref.get(errors) }))
-          if ("error" in answer.value) return yield* refusal(answer.value.error)
+        const { output, result } = yield* RemoteRun.start(tunnel, {
+          host,
+          timing,
+          action: { action: "log", follow, lines: logLines },
+          limit,
+          onEvent: (event) =>
+            Effect.andThen(
+              Deferred.succeed(spoke, undefined),
+              event._tag === "Log" ? Queue.offer(lines, `${event.line}\n`) : Effect.void
+            )
         })
-        yield* command.stdout.pipe(
-          Stream.mapAccum(() => RemoteProtocol.initial, feed),
-          Stream.tap(() => Deferred.succeed(spoke, undefined)),
-          Stream.takeUntil((event) => event._tag === "Result"),
-          Stream.runForEach((event) =>
-            event._tag === "Log"
-              ? Queue.offer(lines, `${event.line}\n`)
-              : event._tag === "Result"
-              ? Ref.set(result, Option.some(event.value))
-              : Effect.void
-          ),
-          // The connection may be lost without an end of its output.
-          Effect.raceFirst(Effect.andThen(command.exitCode, Effect.never)),
-          Effect.andThen(failureOf()),
+        yield* Effect.gen(function*(): Effect.fn.Return<void, Failure> {
+          const answer = decodeAnswer(yield* result)
+          if (Option.isNone(answer)) return yield* fail(new InvalidOutput({ output: yield* output }))
+          if ("error" in answer.value) return yield* refusal(answer.value.error)
+        }).pipe(
           Effect.matchCauseEffect({
             onFailure: (cause) => Queue.failCause(lines, cause),
             onSuccess: () => Queue.end(lines)

@@ -386,7 +386,7 @@ export class OpenSsh extends Context.Service<OpenSsh, {
         )
         const ended = yield* Deferred.make<SshExit>()
         yield* Effect.exit(handle.exitCode).pipe(
-          Effect.tap(() => lastWords(listening, timing.lastWords)),
+          Effect.tap(() => lastWords([listening], timing.lastWords)),
           Effect.flatMap((exit) => Deferred.succeed(ended, exitOf(exit))),
           Effect.forkIn(scope)
         )

@@ -254,6 +254,41 @@ describe("Bootstrap", () => {
       if (said !== "") assert.include(JSON.stringify(reason), said.trim().slice(0, 10))
     }).pipe(Effect.provide(layer)))
 
+  it.effect("hears what was said on standard error, also when that comes after the end", () =>
+    Effect.gen(function*() {
+      const remote = yield* makeRemote
+      const bootstrap = yield* Bootstrap
+      const tunnel: OpenTunnel = {
+        ...remote.tunnel,
+        exec: () =>
+          Effect.succeed({
+            stdout: Stream.empty,
+            stderr: Stream.fromEffect(Effect.as(Effect.sleep("100 millis"), "bash: exec: sh: not found\n")),
+            exitCode: Effect.succeed(127)
+          })
+      }
+      const asked = yield* Effect.forkChild(Effect.result(bootstrap.ensure(tunnel, options)))
+      yield* TestClock.adjust("100 millis")
+      const reason = reasonOf(yield* Fiber.join(asked))
+      assert.deepInclude(reason, { detail: "it has no POSIX shell (bash: exec: sh: not found)" })
+    }).pipe(Effect.provide(layer)))
+
+  it.effect("loses no line of a log that is read slowly, and goes on", () =>
+    Effect.gen(function*() {
+      const remote = yield* makeRemote
+      const bootstrap = yield* Bootstrap
+      const slowly = bootstrap.log(remote.tunnel).pipe(Stream.tap(() => Effect.sleep("10 seconds")), Stream.runCollect)
+      const reading = yield* Effect.forkChild(slowly)
+      yield* Effect.yieldNow.pipe(Effect.repeat({ until: () => Effect.map(remote.script, (text) => text !== "") }))
+      const nonce = yield* remote.assigned("nonce")
+      const lines = Array.from({ length: 200 }, (_, index) => `line ${index}\n`)
+      for (const line of lines) yield* remote.say(`${nonce} log ${line}`)
+      yield* remote.answer({ log: { path: "/home/me/log" } })
+      yield* remote.exit(0)
+      yield* TestClock.adjust("1 hour")
+      assert.deepStrictEqual(yield* Fiber.join(reading), lines)
+    }).pipe(Effect.provide(layer)))
+
   it.effect("does not show what it cannot read: it may hold the password", () =>
     Effect.gen(function*() {
       const answers: ReadonlyArray<unknown> = [

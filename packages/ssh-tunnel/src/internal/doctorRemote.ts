@@ -1,17 +1,12 @@
 /** Runs the doctor's remote script and gives what it finds, each fact as soon as it is there. */
-import { Deferred, Duration, Effect, Exit, Option, Redacted, Ref, Schema, type Scope, Stream } from "effect"
-import * as Hex from "effect/encoding/Hex"
+import { Deferred, Duration, Effect, Exit, Option, Ref, Schema, type Scope } from "effect"
 import { BootstrapError, InvalidOutput } from "../BootstrapError.ts"
 import type { CompatibilityError } from "../CompatibilityError.ts"
-import type { ConfigurationError } from "../ConfigurationError.ts"
 import type { LocalHost } from "../LocalHost.ts"
 import type { Timings } from "../Schedules.ts"
-import type { TransportError } from "../TransportError.ts"
 import type { OpenTunnel } from "../Tunnel.ts"
-import { lastWords } from "./lastWords.ts"
 import * as RemoteAnswer from "./remoteAnswer.ts"
-import * as RemoteProtocol from "./remoteProtocol.ts"
-import { assemble } from "./remoteScript.ts"
+import * as RemoteRun from "./remoteRun.ts"
 
 /** The account, and whether a server could keep its files there. */
 export const Account = Schema.Struct({
@@ -79,7 +74,7 @@ const isRefusal = Schema.is(Schema.Struct({ error: Schema.Struct({ _tag: Schema.
 const decodeAnswer = Schema.decodeUnknownOption(RemoteAnswer.Answer)
 
 /** Why a fact will never be known. */
-export type Failure = BootstrapError | CompatibilityError | TransportError | ConfigurationError
+export type Failure = RemoteRun.Failure | CompatibilityError
 
 /** The facts; each waits until it is known or never will be. */
 export interface Facts {
@@ -99,8 +94,6 @@ export interface Question {
 
 const fail = (reason: BootstrapError["reason"]) => Effect.fail(new BootstrapError({ reason }))
 
-const tailOf = (text: string) => RemoteProtocol.tail(text, RemoteProtocol.maximumNoise)
-
 /** Starts the script; it runs as long as the scope. */
 export const examine = Effect.fn("Doctor.remote")(function*(
   tunnel: OpenTunnel,
@@ -113,19 +106,6 @@ export const examine = Effect.fn("Doctor.remote")(function*(
   const listener = yield* Deferred.make<Listener, Failure>()
   const login = yield* Ref.make<Login>("session")
   const candidates = yield* Deferred.make<Candidates, Failure>()
-  const heard = yield* Ref.make(false)
-
-  const seconds = (duration: Duration.Duration) => Math.max(1, Math.floor(Duration.toSeconds(duration)))
-  const nonce = Hex.encode(yield* host.randomBytes(16))
-  const script = assemble({
-    action: "doctor",
-    nonce,
-    port,
-    secret,
-    seconds: seconds(Duration.subtract(timing.bootstrap, timing.scriptMargin)),
-    shellSeconds: seconds(timing.loginShell),
-    killSeconds: seconds(timing.killAfter)
-  })
 
   const take = Effect.fnUntraced(function*(value: unknown) {
     const fact = decodeFact(value)
@@ -138,52 +118,22 @@ export const examine = Effect.fn("Doctor.remote")(function*(
   })
 
   const run = Effect.gen(function*(): Effect.fn.Return<void, Failure, Scope.Scope> {
-    const command = yield* tunnel.exec(Redacted.make(script, { label: "remote script" }))
-    const errors = yield* Ref.make("")
-    yield* command.stderr.pipe(
-      Stream.runForEach((piece) => Ref.update(errors, (text) => tailOf(text + piece))),
-      Effect.forkScoped
-    )
-    const noise = yield* Ref.make("")
-    const result = yield* Deferred.make<unknown>()
-    const reader = yield* command.stdout.pipe(
-      Stream.mapAccum(() => RemoteProtocol.initial, (reading, piece) => {
-        const [next, events] = RemoteProtocol.feed(nonce)(reading, piece)
-        return [next, [{ noise: next.noise + next.partial, events }]]
-      }),
-      Stream.runForEach(Effect.fnUntraced(function*({ events, noise: text }) {
-        yield* Ref.set(noise, text)
-        for (const event of events) {
-          yield* Ref.set(heard, true)
-          if (event._tag === "Found") yield* take(event.value)
-          else if (event._tag === "Result") yield* Deferred.succeed(result, event.value)
-        }
-      })),
-      Effect.forkScoped
-    )
-    const output = Effect.zipWith(
-      Ref.get(noise),
-      Ref.get(errors),
-      (noise, errors) => tailOf([noise, errors].filter((text) => text !== "").join("\n"))
-    )
-    const ended = Effect.gen(function*() {
-      const exitCode = yield* command.exitCode
-      // What it said may still be on the way.
-      yield* lastWords(reader, timing.lastWords)
-      if (yield* Deferred.isDone(result)) return yield* Deferred.await(result)
-      return yield* fail(RemoteAnswer.unanswered({ exitCode, heard: yield* Ref.get(heard), output: yield* output }))
+    const limit = timing.bootstrap
+    const { output, result } = yield* RemoteRun.start(tunnel, {
+      host,
+      timing,
+      action: { action: "doctor", port, secret },
+      limit,
+      onEvent: (event) => event._tag === "Found" ? take(event.value) : Effect.void
     })
-    const value = yield* Effect.raceFirst(Deferred.await(result), ended).pipe(
-      Effect.timeoutOrElse({
-        duration: timing.bootstrap,
-        orElse: () =>
-          Effect.flatMap(
-            output,
-            (text) =>
-              fail(new InvalidOutput({ output: `nothing within ${Duration.format(timing.bootstrap)}\n${text}` }))
-          )
-      })
-    )
+    const value = yield* Effect.timeoutOrElse(result, {
+      duration: limit,
+      orElse: () =>
+        Effect.flatMap(
+          output,
+          (text) => fail(new InvalidOutput({ output: `nothing within ${Duration.format(limit)}\n${text}` }))
+        )
+    })
     const answer = isRefusal(value) ? decodeAnswer(value) : Option.none()
     const refusal = Option.isSome(answer) && "error" in answer.value
       ? RemoteAnswer.failureOf(answer.value.error, undefined)

@@ -5,15 +5,18 @@ import { Duration, Effect, Fiber, Option } from "effect"
 const slices = 10
 
 /**
- * Waits at most `limit` until the fiber that reads a pipe has come to its end; a child may hold the pipe open.
+ * Waits at most `limit` until the fibers that read its pipes have come to their ends; a child may hold a pipe open.
  *
  * **Gotchas**
  *
  * Not one wait: an event loop that was busy for as long looks at its timers before it looks at its pipes, and would
  * give up with everything that was said unread. Between two of several waits it reads.
  */
-export const lastWords = <A, E>(reader: Fiber.Fiber<A, E>, limit: Duration.Duration): Effect.Effect<void> =>
-  Effect.timeoutOption(Fiber.await(reader), Duration.divideUnsafe(limit, slices)).pipe(
+export const lastWords = (
+  readers: ReadonlyArray<Fiber.Fiber<unknown, unknown>>,
+  limit: Duration.Duration
+): Effect.Effect<void> =>
+  Effect.timeoutOption(Fiber.awaitAll(readers), Duration.divideUnsafe(limit, slices)).pipe(
     Effect.repeat({ times: slices - 1, until: Option.isSome }),
     Effect.asVoid
   )

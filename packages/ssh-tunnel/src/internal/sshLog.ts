@@ -201,11 +201,21 @@ const goBack = (draft: Draft): void => {
   })
 }
 
+/** What a shell puts in front of its complaint: `/bin/sh: 1: exec: `. */
+const shellPrefix = /^(?:\S*\/)?(?:ba|da|k|mk|z)?sh: (?:line )?\d+: (?:exec: )?/
+
+/**
+ * What somebody else than ssh says in a line. A program that shares its stderr writes piece by piece (dash does, each
+ * complaint in three), so a line of ssh's may come between.
+ */
+const wordsIn = (line: string): string => (line.split("debug1: ", 1)[0] ?? "").replace(shellPrefix, "").trim()
+
 /** Takes in one whole line. `isLogLine`: it ended as ssh's log ends its lines. */
 const takeLine = (draft: Draft, line: string, isLogLine: boolean): void => {
   const fact = read(line)
   if (fact === undefined || !isLogLine) {
-    if (!line.startsWith("debug1: ") && line.trim() !== "") set(draft, { lastWords: line })
+    const lastWords = wordsIn(line)
+    if (lastWords !== "") set(draft, { lastWords })
     // The one warning of ssh that does not go through its log: about -i, before anything else.
     if (fact?._tag !== "IdentityUnusable" || currentConnection(draft.log).stage !== "starting") return
   }

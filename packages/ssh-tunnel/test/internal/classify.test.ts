@@ -443,7 +443,7 @@ const expected: Record<string, Record<string, unknown>> = {
     _tag: "ProxyJumpFailed",
     command: "/opt/no-such-program 127.0.0.1 2201",
     problem: "proxy-command",
-    detail: "/bin/bash: line 1: /opt/no-such-program: No such file or directory"
+    detail: "/opt/no-such-program: No such file or directory"
   },
   "proxy-command-ssh-refused": {
     _tag: "ProxyJumpFailed",

@@ -13,9 +13,11 @@ const block = (milliseconds: number): void =>
 describe("lastWords", () => {
   it.effect("waits for the reader, and no longer than the limit", () =>
     Effect.gen(function*() {
-      yield* lastWords(yield* Effect.forkChild(Effect.void), limit)
+      yield* lastWords([yield* Effect.forkChild(Effect.void)], limit)
       const never = yield* Effect.forkChild(Effect.never)
-      const late = yield* Effect.forkChild(lastWords(never, limit), { startImmediately: true })
+      const late = yield* Effect.forkChild(lastWords([yield* Effect.forkChild(Effect.void), never], limit), {
+        startImmediately: true
+      })
       yield* TestClock.adjust("99 millis")
       assert.isUndefined(late.pollUnsafe())
       yield* TestClock.adjust("1 millis")
@@ -40,7 +42,7 @@ describe("lastWords", () => {
         }),
         { startImmediately: true }
       )
-      const waiting = yield* Effect.forkChild(lastWords(reader, limit), { startImmediately: true })
+      const waiting = yield* Effect.forkChild(lastWords([reader], limit), { startImmediately: true })
       child.stdin.write("go\n")
       // The write is done by the time that the loop comes here; the answer comes while it stands still.
       yield* Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.void)))

@@ -244,6 +244,26 @@ describe("what the other side may say", () => {
   })
 })
 
+describe("the last words", () => {
+  const words = (text: string) => Log.append(Log.empty, text)[1].lastWords
+
+  it("are those of the program, without ssh's lines and without the shell's name", () => {
+    const complaint = "/opt/no-such-program: not found"
+    for (
+      const text of [
+        `debug1: Executing proxy command: exec x\r\n/bin/sh: 1: exec: ${complaint}\ndebug1: Local version string\r\n`,
+        // dash writes it in three pieces, and ssh goes on meanwhile.
+        `/bin/sh: 1: exec: debug1: identity file a type -1\r\n${complaint}\ndebug1: Local version string\r\n`,
+        `/bin/sh: 1: exec: ${complaint}debug1: identity file a type -1\r\n\ndebug1: Local version string\r\n`,
+        `bash: line 1: exec: ${complaint}\n`,
+        `/usr/bin/bash: line 1: ${complaint}\n`
+      ]
+    ) assert.strictEqual(words(text), complaint, text)
+    assert.strictEqual(words("proxy: not today\ndebug1: x\r\n"), "proxy: not today")
+    assert.strictEqual(words("debug1: x\r\n"), "")
+  })
+})
+
 describe("text", () => {
   const Cuts = Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 900 })))
 
