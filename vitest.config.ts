@@ -4,7 +4,10 @@ import { defineConfig } from "vitest/config"
 const isBun = process.versions["bun"] !== undefined
 const pool = isBun ? "threads" : "forks"
 
-const maxWorkers = Number(process.env["OPENCODE_SSH_TEST_WORKERS"] ?? 3)
+const isCI = ["1", "true"].includes(process.env["CI"] ?? "")
+
+/** Live suites wait more than they work; in CI steadiness counts for more than time. */
+const maxWorkers = isCI ? 2 : 3
 
 /** The remote script's suites run it in real shells and start real processes; which runtime looks on does not matter. */
 const remoteScript = "packages/*/test/remote/**/*.test.ts"
@@ -46,7 +49,7 @@ const liveProject = (name: string, include: Array<string>) => ({
     setupFiles: ["scripts/vitest/leftovers.ts"],
     // On a person's machine a flaky test fails, so that its cause is found; where a whole change waits for the result,
     // it gets a second try, and is named at the end.
-    retry: ["1", "true"].includes(process.env["CI"] ?? "") ? 1 : 0,
+    retry: isCI ? 1 : 0,
     testTimeout: 60_000,
     hookTimeout: 60_000,
     teardownTimeout: 20_000

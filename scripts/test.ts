@@ -81,7 +81,10 @@ const vitest = (name: string, prefix: ReadonlyArray<string>, args: ReadonlyArray
 }
 
 const bunVitest = ["bun", "--bun", "node_modules/vitest/vitest.mjs"]
-/** Each runtime goes through its suites while the other goes through its own: live suites wait more than they work. */
+/**
+ * On a person's machine each runtime goes through its suites beside the other: live suites wait more than they work.
+ * In CI, where a whole change hangs on the result and nobody waits for it, one after the other.
+ */
 const testSteps: ReadonlyArray<ReadonlyArray<Step>> = [
   [vitest("tests on Node, unit and live", ["vitest"], ["--project", "unit", "--project", "live"])],
   [
@@ -123,7 +126,8 @@ const outcomes: Array<Outcome> = []
 try {
   if (filters.length === 0) outcomes.push(...await Promise.all(staticSteps.map(runStep)))
   const more = flags.includes("--everything") ? everythingElse : []
-  outcomes.push(...(await Promise.all(testSteps.map(inTurn))).flat(), ...await inTurn([...more, leftovers]))
+  const groups = isCI ? [testSteps.flat()] : testSteps
+  outcomes.push(...(await Promise.all(groups.map(inTurn))).flat(), ...await inTurn([...more, leftovers]))
 } finally {
   rmSync(reports, { recursive: true, force: true })
 }
