@@ -129,9 +129,16 @@ export class RuntimeDirectory extends Context.Service<RuntimeDirectory, {
       const groupFileOf = (pid: number) => `group-${pid}.json`
 
       /**
-       * Who is interrupted waits for the change it has begun: a change that goes on beside the removal of the directory
-       * may keep that from happening (Bun's removal then leaves the directory, and calls that a success).
+       * Bun leaves a directory, and calls that a success, when somebody removes a file in it at the same time: another
+       * host that sweeps, say. What was left would have no owner any more, and stay for ever.
        */
+      const removeDirectory = (directory: string) =>
+        fs.remove(directory, { recursive: true, force: true }).pipe(
+          Effect.andThen(Effect.isSuccess(host.inspect(directory))),
+          Effect.repeat({ while: (isThere) => isThere, times: 2 })
+        )
+
+      /** Who is interrupted waits for the change it has begun, so that none goes on beside the directory's removal. */
       const writeFile = (file: string, content: string) =>
         Effect.uninterruptible(fs.writeFileString(file, content, { mode: 0o600 }))
       const removeFile = (file: string) => Effect.uninterruptible(fs.remove(file, { force: true }))
@@ -159,7 +166,7 @@ export class RuntimeDirectory extends Context.Service<RuntimeDirectory, {
           if (Option.isNone(made)) continue
           const path = made.value
           // The directory must not be lost between its making and the registration of its removal.
-          yield* Effect.addFinalizer(() => Effect.ignore(fs.remove(path, { recursive: true, force: true })))
+          yield* Effect.addFinalizer(() => Effect.ignore(removeDirectory(path)))
           yield* fs.chmod(path, 0o700)
           return yield* sign(path)
         }
@@ -254,7 +261,7 @@ export class RuntimeDirectory extends Context.Service<RuntimeDirectory, {
           (file) => Effect.ignore(endGroup(join(directory, file))),
           { concurrency: "unbounded", discard: true }
         )
-        yield* fs.remove(directory, { recursive: true, force: true })
+        yield* removeDirectory(directory)
       })
 
       const sweepBase = Effect.fnUntraced(function*(base: string) {

@@ -109,6 +109,27 @@ it.effect("is removed after the writing that was interrupted, not beside it", ()
     assert.deepStrictEqual(Fs.readdirSync(base), [])
   }))
 
+it.effect("goes with its layer also where a removal leaves it and says nothing, as Bun's may", () =>
+  Effect.gen(function*() {
+    const base = yield* TempDirectory.make()
+    const removals = yield* Ref.make(0)
+    const forgetful = Layer.effect(
+      FileSystem.FileSystem,
+      Effect.map(FileSystem.FileSystem, (fs): FileSystem.FileSystem => ({
+        ...fs,
+        remove: (path, options) =>
+          Effect.flatMap(
+            Ref.updateAndGet(removals, (count) => count + 1),
+            (count) => count === 1 ? Effect.void : fs.remove(path, options)
+          )
+      }))
+    ).pipe(Layer.provideMerge(NodeServices.layer))
+    const { layer } = yield* machine(base, {}, {}, forgetful)
+    yield* Effect.flatMap(RuntimeDirectory, ({ path }) => path).pipe(Effect.provide(layer))
+    assert.deepStrictEqual(Fs.readdirSync(base), [])
+    assert.strictEqual(yield* Ref.get(removals), 2)
+  }))
+
 it.effect("is made only where nobody else could put another one in its place", () =>
   Effect.gen(function*() {
     const base = Fs.realpathSync(yield* TempDirectory.make())
