@@ -28,6 +28,7 @@ const liveOnBun = [
   "packages/ssh-tunnel/test/live/Processes.live.test.ts",
   "packages/ssh-tunnel/test/live/ProfileRepo.live.test.ts",
   "packages/ssh-tunnel/test/live/Prompts.live.test.ts",
+  "packages/ssh-tunnel/test/live/Reaper.live.test.ts",
   "packages/ssh-tunnel/test/live/Secrets.live.test.ts",
   "packages/ssh-tunnel/test/live/Tunnel.live.test.ts"
 ]
