@@ -113,7 +113,7 @@ const make = Effect.gen(function*() {
     yield* requireOwnConfig(after, before)
     yield* requireFreeName(after.name, after.id)
     // First: a password must never be there for a profile that leads elsewhere.
-    if (ProfileEdits.leadsElsewhere(before, after)) yield* credentials.remove(after.id)
+    if (before.server !== after.server) yield* credentials.remove(after.id)
     yield* profiles.save(after)
     return after
   })
@@ -242,7 +242,9 @@ const make = Effect.gen(function*() {
   const examined = (profile: Profile, id?: ProfileId) =>
     Stream.unwrap(Effect.gen(function*() {
       // What another server was told does not count here: only what is stored for this profile.
-      const stored = id === undefined ? Option.none() : yield* credentials.get(id)
+      const stored = id === undefined
+        ? Option.none()
+        : Option.filter(yield* credentials.get(id), (credentials) => credentials.isFor(profile))
       const clean = yield* outgoing.cleaner(id)
       return Stream.map(
         doctor.examine(profile, Option.getOrUndefined(stored)),

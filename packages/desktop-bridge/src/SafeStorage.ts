@@ -20,7 +20,12 @@ export interface SafeStorage {
 export const credentialsDirectoryName = "ssh-credentials"
 
 const Content = Schema.fromJsonString(
-  Schema.Struct({ id: ProfileId, username: Schema.String, password: Schema.String })
+  Schema.Struct({
+    id: ProfileId,
+    username: Schema.String,
+    password: Schema.String,
+    server: Schema.optionalKey(Schema.String)
+  })
 )
 const decode = Schema.decodeUnknownOption(Content)
 const encode = Schema.encodeSync(Content)
@@ -31,7 +36,8 @@ const encode = Schema.encodeSync(Content)
  *
  * **Details**
  *
- * The id is part of what is encrypted, so that a file under another profile's name is not that profile's password.
+ * The id is part of what is encrypted, so that a file under another profile's name is not that profile's password; and
+ * so is the server that it is for, so that it is not sent elsewhere when the profile was edited meanwhile.
  *
  * **Gotchas**
  *
@@ -69,7 +75,7 @@ export const layer = (
         const plain = decode(yield* Effect.sync(() => storage.decryptString(encrypted)))
         return Option.map(
           Option.filter(plain, (content) => content.id === id),
-          ({ password, username }) => new Credentials({ username, password: Redacted.make(password) })
+          ({ id: _, password, ...rest }) => new Credentials({ ...rest, password: Redacted.make(password) })
         )
       })
 
@@ -82,9 +88,14 @@ export const layer = (
         })
       }
 
-      const save = Effect.fnUntraced(function*(id: ProfileId, { password, username }: Credentials) {
+      const save = Effect.fnUntraced(function*(id: ProfileId, { password, server, username }: Credentials) {
         if (!(yield* safe)) return yield* erase(id)
-        const plain = encode({ id, username, password: Redacted.value(password) })
+        const plain = encode({
+          id,
+          username,
+          password: Redacted.value(password),
+          ...(server === undefined ? undefined : { server })
+        })
         yield* Effect.sync(() => Uint8Array.from(storage.encryptString(plain))).pipe(
           Effect.flatMap((bytes) => write(fileOf(id), bytes)),
           Effect.tapCause(() => erase(id))

@@ -55,6 +55,10 @@ it.live("a password is there at the next start, and nowhere as it is", () =>
     yield* start(directory, set("box"))
     assert.deepStrictEqual(yield* start(directory, get("box")), Option.some(["me", secret]))
     assert.isTrue(Option.isNone(yield* start(directory, get("other"))))
+    // With the server that it is for.
+    const bound = new Credentials({ ...credentials, server: "there" })
+    yield* start(directory, (store) => store.set(id("box"), bound))
+    assert.deepStrictEqual(yield* start(directory, (store) => store.get(id("box"))), Option.some(bound))
     const [file = ""] = files(directory)
     const path = Path.join(directory, "ssh-credentials", file)
     const bytes = Fs.readFileSync(path)

@@ -57,6 +57,15 @@ export class Profile extends Schema.Class<Profile>("@opencode-ai/ssh-tunnel/Prof
   /** The server's Basic user name; `opencode` when absent. Passwords live in the CredentialStore. */
   username: Schema.optionalKey(Schema.String.check(Schema.isPattern(/^[^:\u0000-\u001f\u007f]{1,128}$/u)))
 }) {
+  /**
+   * Names the server that the profile leads to, as far as the profile says that. A password belongs to one server:
+   * when this is another text than before, it is not for whoever is there now.
+   */
+  get server(): string {
+    const { bootstrap, host, port, proxyJump, remotePort, sshConfig, user } = this
+    return JSON.stringify([host, user, port, proxyJump, sshConfig, remotePort, bootstrap.port])
+  }
+
   /** The part of the profile that ssh needs. */
   get destination(): Destination {
     return new Destination({

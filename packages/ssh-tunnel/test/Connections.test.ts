@@ -1,13 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Duration, Effect, Fiber, Layer, Option, Queue, Redacted, Ref, Scope, Stream } from "effect"
+import { Deferred, Duration, Effect, Fiber, Layer, Option, Queue, Redacted, Ref, Result, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { BootstrapError, CommandRefused, NotOurs, StartTimedOut } from "../src/BootstrapError.ts"
 import { Connections } from "../src/Connections.ts"
 import type { ConnectionState } from "../src/ConnectionState.ts"
+import { Credentials } from "../src/Credentials.ts"
 import { CredentialStore } from "../src/CredentialStore.ts"
 import { LocalPorts } from "../src/LocalPorts.ts"
 import { MemoryTunnels } from "../src/MemoryTunnels.ts"
-import { ProfileId } from "../src/Profile.ts"
+import { type Profile, ProfileId } from "../src/Profile.ts"
 import { Timing } from "../src/Schedules.ts"
 import { awaitState, id, lost, ours, profile, record, refused, stored, world } from "./ConnectionsWorld.ts"
 
@@ -681,6 +682,37 @@ describe("who gets a password", () => {
         const { credentials } = Option.getOrThrow(yield* (yield* Connections).endpoint(id))
         assert.isTrue(Option.isNone(credentials))
       }).pipe(Effect.provide(layerWith(profile(), { credentials: stored })))
+    }))
+
+  it.effect("a password that was stored for another server is not sent to the one that the profile leads to now", () =>
+    Effect.gen(function*() {
+      const { asked, layerWith, serve } = yield* world
+      yield* serve(4096, { state: "up", password: stored })
+      const attempt = (before: Profile) =>
+        Effect.gen(function*() {
+          yield* Ref.set(asked, [])
+          const connections = yield* Connections
+          yield* connections.connect(id)
+          const result = yield* Effect.result(connections.settled(id))
+          return Result.isSuccess(result) ? "connected" : result.failure.reason._tag
+        }).pipe(
+          Effect.provide(layerWith(profile(), { credentials: new Credentials({ ...stored, server: before.server }) }))
+        )
+      assert.strictEqual(yield* attempt(profile()), "connected")
+      assert.strictEqual(yield* attempt(profile({ name: "Another name", localPort: 7001 })), "connected")
+      const elsewhere = [
+        { host: "other" },
+        { user: "other" },
+        { port: 2222 },
+        { proxyJump: "other" },
+        { sshConfig: "/other" },
+        { remotePort: 4097 },
+        { bootstrap: { ...profile().bootstrap, port: 4097 } }
+      ]
+      for (const fields of elsewhere) {
+        assert.strictEqual(yield* attempt(profile(fields as never)), "Unauthorized", JSON.stringify(fields))
+        assert.notInclude((yield* Ref.get(asked)).join(), "the person's")
+      }
     }))
 
   it.effect("a password that is stored later is not for a session that was open before: the profile may lead elsewhere", () =>

@@ -93,7 +93,7 @@ export const world = Effect.gen(function*() {
       return yield* new DiscoveryError({ reason: new NoAnswer({ remotePort, waited: 10_000 }) })
     }
     const { password, version = "1.18.33" } = server.value
-    if (password !== undefined && (credentials === undefined || credentials !== password)) {
+    if (password !== undefined && sent !== Redacted.value(password.password)) {
       const credentialsState = credentials === undefined ? "none" : "refused"
       return yield* new DiscoveryError({ reason: new Unauthorized({ remotePort, credentials: credentialsState }) })
     }

@@ -14,12 +14,6 @@ export const refusedConfig = (
     ? undefined
     : "a window cannot choose an ssh config file; edit the profile file, or use opencode-ssh profiles edit --ssh-config"
 
-/** Whether two versions of a profile may lead to different servers. A password belongs to one server. */
-export const leadsElsewhere = (before: Profile, after: Profile): boolean =>
-  (["host", "user", "port", "proxyJump", "sshConfig", "remotePort"] as const).some((key) =>
-    before[key] !== after[key]
-  ) || before.bootstrap.port !== after.bootstrap.port
-
 /** A name for a copy that nobody has: `work 2`, `work 3`, …; at most 200 characters. */
 export const copyName = (name: string, taken: ReadonlyArray<string>): string => {
   const stem = name.replace(/ \d{1,6}$/, "").slice(0, 190)

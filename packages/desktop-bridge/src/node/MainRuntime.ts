@@ -120,12 +120,14 @@ export interface MainRuntime {
   readonly onProfiles: (listener: (profiles: ReadonlyArray<Profile>) => void) => () => void
   /**
    * For servers that bootstrap did not start; the next connection uses it. Ask for it in a window of the main process's
-   * own, and say there where the profile leads.
+   * own, and say there where the profile leads. Give the profile as it was when you said so: it may be edited while the
+   * person types, and the password goes to no other server than this profile leads to (with an id: than it leads to
+   * now).
    *
    * A connection that is open is ended: it may have been made before the profile was edited, and the password is not
    * for the server that it leads to.
    */
-  readonly setPassword: (id: string, password: string, username?: string) => Promise<void>
+  readonly setPassword: (profile: Profile | string, password: string, username?: string) => Promise<void>
   readonly removePassword: (id: string) => Promise<void>
   /** The network changed, or the machine woke up: connections are probed at once, and waits are skipped. */
   readonly networkChanged: () => void
@@ -285,23 +287,16 @@ export const make = (options: Options): MainRuntime => {
         )),
     profiles: () => run(ProfileRepo.use(({ list }) => list)),
     onProfiles: (listener) => watch(Stream.unwrap(ProfileRepo.useSync(({ changes }) => changes)), listener),
-    setPassword: (id, password, username = defaultUsername) =>
-      withId(
-        id,
-        (id) =>
-          Connections.use((connections) =>
-            Effect.flatMap(
-              connections.state(id),
-              ({ _tag }) => _tag === "Failed" || _tag === "Disconnected" ? Effect.void : connections.disconnect(id)
-            )
-          ).pipe(
-            Effect.andThen(
-              CredentialStore.use(({ set }) =>
-                set(id, new Credentials({ username, password: Redacted.make(password) }))
-              )
-            )
-          )
-      ),
+    setPassword: (profile, password, username = defaultUsername) =>
+      withId(typeof profile === "string" ? profile : profile.id, (id) =>
+        Effect.gen(function*() {
+          const connections = yield* Connections
+          const { server } = typeof profile === "string" ? yield* ProfileRepo.use(({ get }) => get(id)) : profile
+          const { _tag } = yield* connections.state(id)
+          if (_tag !== "Failed" && _tag !== "Disconnected") yield* connections.disconnect(id)
+          const credentials = new Credentials({ username, password: Redacted.make(password), server })
+          yield* CredentialStore.use(({ set }) => set(id, credentials))
+        })),
     removePassword: (id) => withId(id, (id) => CredentialStore.use(({ remove }) => remove(id))),
     networkChanged: () => {
       runtime.runCallback(Connections.use(({ networkChanged }) => networkChanged))

@@ -2,8 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import * as TempDirectory from "@opencode-ai/ssh-lab/TempDirectory"
 import { ConfigurationError } from "@opencode-ai/ssh-tunnel/ConfigurationError"
 import { layerPlatformWith } from "@opencode-ai/ssh-tunnel/node"
-import type { Profile } from "@opencode-ai/ssh-tunnel/Profile"
-import { Duration, Effect, Layer } from "effect"
+import { Profile } from "@opencode-ai/ssh-tunnel/Profile"
+import { Duration, Effect, Layer, Schema } from "effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { isLinkError } from "../../src/Link.ts"
@@ -46,6 +46,7 @@ const start = Effect.fnUntraced(
 )
 
 const profile = { id: "box", name: "Box", host: "box", bootstrap: { enabled: false, lifetime: "persistent" } }
+const decodeProfile = Schema.decodeUnknownSync(Profile)
 const write = (directory: string, profiles: ReadonlyArray<unknown>) =>
   Fs.writeFileSync(Path.join(directory, "ssh-profiles.json"), JSON.stringify({ version: 1, profiles }))
 
@@ -232,7 +233,7 @@ describe("a main process without Effect", () => {
         }
       }
       const { dataDirectory, runtime } = yield* start({ safeStorage })
-      yield* Effect.promise(() => runtime.setPassword("box", "correct horse"))
+      yield* Effect.promise(() => runtime.setPassword(decodeProfile(profile), "correct horse"))
       const files = Fs.readdirSync(dataDirectory, { recursive: true, withFileTypes: true }).filter((file) =>
         file.isFile()
       )

@@ -125,8 +125,9 @@ export const make = Effect.gen(function*() {
     return Option.isSome(remembered) ? { _tag: "Preferred", port: remembered.value } : { _tag: "Any" }
   })
 
-  const storedCredentials = Effect.fnUntraced(function*({ id, username }: Profile) {
-    const stored = yield* credentialStore.get(id)
+  const storedCredentials = Effect.fnUntraced(function*(profile: Profile) {
+    const { id, username } = profile
+    const stored = Option.filter(yield* credentialStore.get(id), (credentials) => credentials.isFor(profile))
     return username === undefined
       ? stored
       : Option.map(stored, ({ password }) => new Credentials({ username, password }))
