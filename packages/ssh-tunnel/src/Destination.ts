@@ -10,7 +10,8 @@ import { Effect, Schema, SchemaIssue, SchemaTransformation } from "effect"
 const ipv6 = "(?=[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:)[0-9A-Fa-f:]{2,39}(?:\\d{1,3}(?:\\.\\d{1,3}){3})?"
 const ipv6Pattern = new RegExp(`^${ipv6}$`)
 const hostPattern = new RegExp(`^(?:[\\p{L}\\p{N}_][\\p{L}\\p{M}\\p{N}._-]{0,254}|${ipv6})$`, "u")
-const userPattern = /^[\p{L}\p{N}_](?:[\p{L}\p{M}\p{N}._@+-]|\\(?=[\p{L}\p{N}_])){0,63}$/u
+// After an `@` no `-`: whoever splits there would have an option in the place of a host.
+const userPattern = /^[\p{L}\p{N}_](?:[\p{L}\p{M}\p{N}._+-]|@(?!-)|\\(?=[\p{L}\p{N}_])){0,63}$/u
 
 /**
  * A `Host` name of the ssh config, a DNS name, or an IP address (IPv6 without

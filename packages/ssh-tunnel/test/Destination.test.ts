@@ -66,8 +66,8 @@ describe("what a value may look like", () => {
   })
 
   it("User", () => {
-    accepts(User, ["root", "a.b", "a_b", "a-b", "DOMAIN\\user", "user@domain", "ünal", "a+b"])
-    refuses(User, [...dangerous, "a\\", "a\\\\b", "a:b", "@a"])
+    accepts(User, ["root", "a.b", "a_b", "a-b", "DOMAIN\\user", "user@domain", "a@b-c", "ünal", "a+b"])
+    refuses(User, [...dangerous, "a\\", "a\\\\b", "a:b", "@a", "a@-b", "a@--"])
   })
 
   it("ProxyJump", () => {
