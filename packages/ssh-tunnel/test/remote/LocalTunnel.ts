@@ -1,12 +1,15 @@
 /** An open tunnel whose remote side is a shell on this machine: what `exec` does over ssh, without ssh. */
 import { Effect, Redacted, Stream } from "effect"
 import * as ChildProcess from "node:child_process"
-import type { Readable } from "node:stream"
+import { PassThrough, type Readable } from "node:stream"
 import type { OpenTunnel } from "../../src/Tunnel.ts"
 import type { Machine, Shell } from "./Machine.ts"
 
-const text = (readable: Readable): Stream.Stream<string> =>
-  Stream.orDie(Stream.fromAsyncIterable<string, unknown>(readable.setEncoding("utf8"), (cause) => cause))
+/** Holds on to what comes before anybody reads: Node throws that away when the process ends. */
+const text = (readable: Readable): Stream.Stream<string> => {
+  const held = readable.pipe(new PassThrough({ encoding: "utf8" }))
+  return Stream.orDie(Stream.fromAsyncIterable<string, unknown>(held, (cause) => cause))
+}
 
 /** Commands run on `machine` by `shell`; all else of a tunnel dies when it is used. */
 export const make = (machine: Machine, shell: Shell): OpenTunnel => ({
@@ -34,8 +37,9 @@ export const make = (machine: Machine, shell: Shell): OpenTunnel => ({
           })
       )
       const exited = new Promise<number>((resolve) => child.once("exit", (code) => resolve(code ?? 255)))
+      const [stdout, stderr] = [text(child.stdout), text(child.stderr)]
       child.stdin.write(Redacted.value(script))
-      return { stdout: text(child.stdout), stderr: text(child.stderr), exitCode: Effect.promise(() => exited) }
+      return { stdout, stderr, exitCode: Effect.promise(() => exited) }
     }),
   capabilities: Effect.succeed({ sessions: "allowed" }),
   closed: Effect.never,
