@@ -9,6 +9,10 @@ import * as Path from "node:path"
 import { LocalHost, type ProcessIdentity } from "../LocalHost.ts"
 
 const isWindows = process.platform === "win32"
+const isBun = process.versions["bun"] !== undefined
+
+/** After an event of Bun's watcher, milliseconds until it is looked again. */
+const bunSettles = 100
 
 const failure = (method: string, path: string | undefined, cause: unknown): PlatformError.PlatformError =>
   PlatformError.systemError({
@@ -26,7 +30,7 @@ const failure = (method: string, path: string | undefined, cause: unknown): Plat
 /** The passwd entry. Bun answers `os.userInfo().homedir` from `$HOME`, so there a shell is asked: it expands `~name` by getpwnam. */
 const passwdHome = (username: string): string => {
   const { homedir } = Os.userInfo()
-  if (process.versions["bun"] === undefined || isWindows || !/^[\w.@\\-]+$/.test(username)) return homedir
+  if (!isBun || isWindows || !/^[\w.@\\-]+$/.test(username)) return homedir
   try {
     const answer = execFileSync("/bin/sh", ["-c", `echo ~${username}`], {
       encoding: "utf8",
@@ -40,7 +44,7 @@ const passwdHome = (username: string): string => {
 }
 
 const loginName = (): string => {
-  if (process.versions["bun"] === undefined || isWindows) return Os.userInfo().username
+  if (!isBun || isWindows) return Os.userInfo().username
   try {
     return execFileSync("id", ["-un"], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim()
   } catch {
@@ -163,12 +167,17 @@ const watchFor = Effect.fnUntraced(function*(path: string) {
 const changesOf = (path: string): Stream.Stream<void> =>
   Stream.callback<void>((queue) =>
     Effect.gen(function*() {
+      const changed = () => void Queue.offerUnsafe(queue, undefined)
+      // Of two changes in a moment Bun tells one, and not always the last.
+      const afterwards = isBun ? setTimeout(changed, bunSettles).unref() : undefined
       yield* Effect.acquireRelease(
         Effect.sync(() => {
           const name = Path.basename(path)
           try {
             const watcher = Fs.watch(Path.dirname(path), { persistent: false }, (_event, file) => {
-              if (file === null || String(file) === name) Queue.offerUnsafe(queue, undefined)
+              if (file !== null && String(file) !== name) return
+              changed()
+              afterwards?.refresh()
             })
             watcher.on("error", () => {})
             return watcher
@@ -176,9 +185,13 @@ const changesOf = (path: string): Stream.Stream<void> =>
             return undefined
           }
         }),
-        (watcher) => Effect.sync(() => watcher?.close())
+        (watcher) =>
+          Effect.sync(() => {
+            watcher?.close()
+            clearTimeout(afterwards)
+          })
       )
-      Queue.offerUnsafe(queue, undefined)
+      changed()
       return yield* Effect.never
     })
   )
