@@ -9,12 +9,6 @@ const isCI = ["1", "true"].includes(process.env["CI"] ?? "")
 /** Live suites wait more than they work; in CI steadiness counts for more than time. */
 const maxWorkers = isCI ? 2 : 3
 
-/**
- * On a person's machine a flaky test fails, so that its cause is found; where a whole change waits for the result, it
- * gets a second try, and is named at the end.
- */
-const retry = isCI ? 1 : 0
-
 /** The remote script's suites run it in real shells and start real processes; which runtime looks on does not matter. */
 const remoteScript = "packages/*/test/remote/**/*.test.ts"
 
@@ -54,7 +48,9 @@ const liveProject = (name: string, include: Array<string>) => ({
     sequence: { groupOrder: 1 },
     maxWorkers: isBun ? 1 : maxWorkers,
     setupFiles: ["scripts/vitest/leftovers.ts"],
-    retry,
+    // On a person's machine a flaky test fails, so that its cause is found; where a whole change waits for the result,
+    // it gets a second try, and is named at the end.
+    retry: isCI ? 1 : 0,
     testTimeout: 60_000,
     hookTimeout: 60_000,
     teardownTimeout: 20_000
@@ -74,7 +70,6 @@ export default defineConfig({
           // that what is closed still listens.
           maxWorkers: isBun ? 1 : maxWorkers,
           isolate: false,
-          retry,
           testTimeout: 15_000
         }
       },
