@@ -239,7 +239,10 @@ describe("a main process without Effect", () => {
       )
       assert.strictEqual(files.length, 1)
       for (const { name, parentPath } of files) {
-        assert.notInclude(Fs.readFileSync(Path.join(parentPath, name), "latin1"), "horse")
+        const bytes = Fs.readFileSync(Path.join(parentPath, name))
+        assert.notInclude(bytes.toString("latin1"), "horse")
+        // For no other server than the one that the person was told.
+        assert.strictEqual(JSON.parse(turned(bytes).toString()).server, decodeProfile(profile).server)
       }
       yield* Effect.promise(() => runtime.removePassword("box"))
       assert.deepStrictEqual(Fs.readdirSync(Path.join(dataDirectory, "ssh-credentials")), [])
